@@ -1,0 +1,908 @@
+/* blocks.c - building, finding, chaining and retiring blocks of decoded code.
+ *
+ * Blocks are keyed by the identity of the memory they lie in (see mem/space.h) and by the mode bits. They end at a control
+ * transfer, a change of mode, 32 instructions, or the end of the page; an instruction that crosses pages is a block of
+ * its own. Slots come from an arena in ascending order and blocks are numbered in that order, so that the block of any
+ * record is found by binary search. A full arena is flushed whole. */
+#include "cpu/blocks.h"
+
+#include "cpu/mmu.h"
+
+#include <stdlib.h>
+
+enum {
+    ARENA_SLOTS = 1 << 20,
+    BLOCKS_MAX = 1 << 16,
+    HASH_SIZE = 1 << 16,
+    PAGE_HASH_SIZE = 1 << 12,
+    CODE_PAGES_MAX = 1 << 14,
+    SLOTS_PER_BLOCK_MAX = BLOCK_INSNS_MAX * 2 + 2 * LINK_SLOTS + 2
+};
+
+#define NO_IDENT UINT64_MAX
+
+/* A page of memory that holds code: its blocks, and which of its 64-byte lines they cover. */
+struct code_page {
+    uint64_t ident; /* of the page */
+    uint64_t lines;
+    struct memory *memory;
+    uint64_t memory_offset;
+    uint32_t first_block;
+    uint32_t next_in_hash;
+};
+
+struct block_cache {
+    union slot *arena;
+    struct block *blocks; /* [0] is unused, 1..block_count in order of arena position */
+    struct code_page *pages;
+    uint32_t slots_used, block_count, page_count;
+    uint32_t hash[HASH_SIZE];
+    uint32_t page_hash[PAGE_HASH_SIZE];
+    struct block scratch;
+    uint64_t scratch_ident_end;
+    union slot scratch_slots[SLOTS_PER_BLOCK_MAX];
+};
+
+static unsigned hash_of(uint64_t ident, unsigned mode)
+{
+    uint64_t h = (ident ^ (uint64_t)mode << 40) * UINT64_C(0x9e3779b97f4a7c15);
+
+    return (unsigned)(h >> 48) & (HASH_SIZE - 1);
+}
+
+static unsigned page_hash_of(uint64_t page_ident)
+{
+    return (unsigned)((page_ident >> GUEST_PAGE_SHIFT) * 2654435761u >> 8) & (PAGE_HASH_SIZE - 1);
+}
+
+static void code_written(void *context, uint64_t ident, unsigned size);
+
+bool blocks_create(struct cpu *cpu)
+{
+    struct block_cache *cache = calloc(1, sizeof *cache);
+
+    cpu->blocks = cache;
+    if (!cache) {
+        return false;
+    }
+    cache->arena = malloc(sizeof *cache->arena * ARENA_SLOTS);
+    cache->blocks = malloc(sizeof *cache->blocks * BLOCKS_MAX);
+    cache->pages = malloc(sizeof *cache->pages * CODE_PAGES_MAX);
+    cpu->jump_cache = malloc(sizeof *cpu->jump_cache * JUMP_ENTRIES);
+    if (!cache->arena || !cache->blocks || !cache->pages || !cpu->jump_cache) {
+        return false;
+    }
+    cache->scratch.ident = NO_IDENT;
+    blocks_flush(cpu);
+    return true;
+}
+
+void blocks_destroy(struct cpu *cpu)
+{
+    if (cpu->blocks) {
+        free(cpu->blocks->arena);
+        free(cpu->blocks->blocks);
+        free(cpu->blocks->pages);
+        free(cpu->blocks);
+    }
+    free(cpu->jump_cache);
+}
+
+void blocks_flush(struct cpu *cpu)
+{
+    struct block_cache *cache = cpu->blocks;
+
+    for (uint32_t n = 1; n <= cache->page_count; n++) {
+        struct code_page *page = &cache->pages[n];
+        page->memory->page_flags[page->memory_offset >> GUEST_PAGE_SHIFT] &= (uint8_t)~PAGE_CODE;
+    }
+    memset(cache->hash, 0, sizeof cache->hash);
+    memset(cache->page_hash, 0, sizeof cache->page_hash);
+    cache->slots_used = cache->block_count = cache->page_count = 0;
+    for (unsigned k = 0; k < JUMP_ENTRIES; k++) {
+        cpu->jump_cache[k] = (struct jump_entry){ .eip = ~UINT64_C(0) };
+    }
+}
+
+/* ---- where code is ---- */
+
+/* The bytes at a linear address, translated for fetching. */
+struct fetch {
+    const uint8_t *host; /* NULL: not memory */
+    struct memory *memory;
+    uint64_t memory_offset;
+    phys_addr physical;
+};
+
+static uint64_t fetch_ident(const struct fetch *fetch)
+{
+    return fetch->memory->ident_base + fetch->memory_offset;
+}
+
+static bool fetch_at(struct cpu *cpu, uint64_t linear, struct fetch *fetch)
+{
+    struct tlb_cold *cold = tlb_translate(cpu, linear, ACCESS_FETCH, cpu->cpl == 3);
+
+    if (!cold) {
+        return false;
+    }
+    unsigned offset = (unsigned)(linear & (GUEST_PAGE_SIZE - 1));
+    fetch->memory = cold->memory;
+    fetch->memory_offset = cold->memory_offset + offset;
+    fetch->physical = cold->physical | offset;
+    fetch->host = cold->memory ? cold->memory->host + cold->memory_offset + offset : NULL;
+    return true;
+}
+
+/* ---- code pages ---- */
+
+static struct code_page *code_page_find(const struct block_cache *cache, uint64_t page_ident)
+{
+    uint32_t n = cache->page_hash[page_hash_of(page_ident)];
+
+    while (n && cache->pages[n].ident != page_ident) {
+        n = cache->pages[n].next_in_hash;
+    }
+    return n ? &cache->pages[n] : NULL;
+}
+
+/* Write permission cached in the TLB for a page that now holds code must go. */
+static void tlb_protect(struct cpu *cpu, const struct memory *memory, uint64_t memory_page)
+{
+    for (unsigned mode = 0; mode < TLB_MODES; mode++) {
+        for (unsigned k = 0; k < TLB_ENTRIES; k++) {
+            const struct tlb_cold *cold = &cpu->tlb_cold[mode][k];
+            if (cold->memory == memory && cold->memory_offset == memory_page) {
+                cpu->tlb_arrays[mode][k].write_tag = TLB_INVALID;
+            }
+        }
+    }
+}
+
+static struct code_page *code_page_make(struct cpu *cpu, const struct fetch *fetch)
+{
+    struct block_cache *cache = cpu->blocks;
+    uint64_t offset = fetch->memory_offset & ~(uint64_t)(GUEST_PAGE_SIZE - 1);
+    uint64_t ident = fetch->memory->ident_base + offset;
+    struct code_page *page = code_page_find(cache, ident);
+
+    if (!page) {
+        uint32_t *head = &cache->page_hash[page_hash_of(ident)];
+        page = &cache->pages[++cache->page_count];
+        *page = (struct code_page){ ident, 0, fetch->memory, offset, 0, *head };
+        *head = cache->page_count;
+    }
+    uint8_t *flags = &fetch->memory->page_flags[offset >> GUEST_PAGE_SHIFT];
+    if (!(*flags & PAGE_CODE)) {
+        *flags |= PAGE_CODE;
+        fetch->memory->code_written = code_written;
+        fetch->memory->code_written_context = cpu;
+        tlb_protect(cpu, fetch->memory, offset);
+    }
+    return page;
+}
+
+static uint64_t line_mask(unsigned first, unsigned last)
+{
+    unsigned a = first >> 6, b = last >> 6;
+
+    return (b == 63 ? ~UINT64_C(0) : (UINT64_C(1) << (b + 1)) - 1) & ~((UINT64_C(1) << a) - 1);
+}
+
+static void block_retire(struct cpu *cpu, struct block *block)
+{
+    /* Links and jump entries that lead here find h_stale; so does the block itself when it loops. */
+    ((union slot *)(void *)(uintptr_t)block->first)->insn.handler = h_stale;
+    block->is_retired = true;
+    cpu->stats.blocks_retired++;
+}
+
+/* Whether the write touches the block's bytes on the page that starts at `page_ident`. */
+static bool block_touches(const struct block *block, uint64_t page_ident, unsigned first, unsigned last)
+{
+    unsigned start = block->boundaries[0], end = block->boundaries[block->count];
+
+    if (block->second_ident == page_ident) {
+        return first < end - GUEST_PAGE_SIZE;
+    }
+    return first < end && last >= start;
+}
+
+static void unlink_from_hash(struct block_cache *cache, uint32_t number)
+{
+    const struct block *block = &cache->blocks[number];
+    uint32_t *at = &cache->hash[hash_of(block->ident, block->mode)];
+
+    while (*at && *at != number) {
+        at = &cache->blocks[*at].next_in_hash;
+    }
+    if (*at) {
+        *at = block->next_in_hash;
+    }
+}
+
+/* A store is about to land on a page that holds code. */
+static void code_written(void *context, uint64_t ident, unsigned size)
+{
+    struct cpu *cpu = context;
+    struct block_cache *cache = cpu->blocks;
+    uint64_t page_ident = ident & ~(uint64_t)(GUEST_PAGE_SIZE - 1);
+    unsigned first = (unsigned)(ident & (GUEST_PAGE_SIZE - 1)), last = first + size - 1;
+    struct code_page *page = code_page_find(cache, page_ident);
+
+    if (cache->scratch.ident != NO_IDENT &&
+        (block_touches(&cache->scratch, page_ident, first, last) &&
+         ((cache->scratch.ident & ~(uint64_t)(GUEST_PAGE_SIZE - 1)) == page_ident ||
+          cache->scratch.second_ident == page_ident))) {
+        cpu->pending |= PENDING_LOOK;
+    }
+    if (!page || !(page->lines & line_mask(first, last))) {
+        return;
+    }
+    uint64_t lines = 0;
+    uint32_t *at = &page->first_block;
+    while (*at) {
+        uint32_t number = *at;
+        struct block *block = &cache->blocks[number];
+        bool on_second = block->second_ident == page_ident;
+        uint32_t *next = &block->next_on_page[on_second];
+        if (block->is_retired) {
+            *at = *next;
+            continue;
+        }
+        if (block_touches(block, page_ident, first, last)) {
+            block_retire(cpu, block);
+            unlink_from_hash(cache, number);
+            cpu->pending |= PENDING_LOOK;
+            *at = *next;
+            continue;
+        }
+        unsigned start = on_second ? 0 : block->boundaries[0];
+        unsigned end = block->boundaries[block->count] - (on_second ? GUEST_PAGE_SIZE : 0);
+        lines |= line_mask(start, (end > GUEST_PAGE_SIZE ? GUEST_PAGE_SIZE : end) - 1);
+        at = next;
+    }
+    page->lines = lines;
+    if (!page->first_block && cache->scratch.ident == NO_IDENT) {
+        page->memory->page_flags[page->memory_offset >> GUEST_PAGE_SHIFT] &= (uint8_t)~PAGE_CODE;
+    }
+}
+
+/* ---- building ---- */
+
+handler_fn *binding_select(const struct binding *binding, bool dead, enum form form, unsigned size)
+{
+    handler_fn *handler = dead ? binding->handlers[DEAD][form][size] : NULL;
+
+    if (!handler) {
+        handler = binding->handlers[LIVE][form][size];
+    }
+    if (!handler && (form == FORM_BD || form == FORM_BID || form == FORM_REG)) {
+        handler = dead ? binding->handlers[DEAD][FORM_GENERIC][size] : NULL;
+        if (!handler) {
+            handler = binding->handlers[LIVE][FORM_GENERIC][size];
+        }
+    }
+    return handler;
+}
+
+/* One decoded instruction with what the second pass needs. */
+struct draft {
+    struct decoded decoded;
+    uint16_t offset; /* in the page */
+    uint8_t slots;
+    bool is_undefined, is_too_long;
+};
+
+struct builder {
+    struct cpu *cpu;
+    unsigned mode, limit, count;
+    bool ends; /* by a terminator */
+    struct draft drafts[BLOCK_INSNS_MAX];
+    uint16_t end_offset;
+};
+
+static enum form form_of(const struct decoded *d, unsigned mode)
+{
+    bool is_flat = (mode & MODE_FLAT) && d->address_size == 1 && d->segment != SEG_CS && d->segment < SEG_FS;
+
+    if (d->is_memory && !(d->opcode->attributes & OP_XLAT)) {
+        return !is_flat ? FORM_GENERIC : d->index == REG_NIL ? FORM_BD : FORM_BID;
+    }
+    if (d->opcode->attributes & OP_STACK) {
+        return (mode & (MODE_FLAT | MODE_STACK32)) == (MODE_FLAT | MODE_STACK32) ? FORM_REG : FORM_GENERIC;
+    }
+    return FORM_REG;
+}
+
+/* The record number of a register operand: an index, or a byte offset for 8-bit registers. */
+static uint8_t register_field(unsigned number, unsigned size)
+{
+    return size == BITS8 ? byte_register_offset(number, false) : (uint8_t)number;
+}
+
+static bool operand_register(const struct decoded *d, unsigned k, uint8_t *field)
+{
+    const struct operand_code *code = &operand_codes[d->opcode->operands[k]];
+    unsigned size = code->size == SIZE_B ? BITS8 : BITS32;
+
+    switch (code->kind) {
+    case KIND_E:
+    case KIND_R:
+        if (d->is_memory) {
+            return false;
+        }
+        *field = register_field(d->modrm & 7, size);
+        return true;
+    case KIND_ST:
+        if (code->number == 8) {
+            return false;
+        }
+        *field = d->modrm & 7;
+        return true;
+    case KIND_G:
+        *field = register_field((d->modrm >> 3) & 7, size);
+        return true;
+    case KIND_S:
+    case KIND_C:
+    case KIND_D:
+        *field = (d->modrm >> 3) & 7;
+        return true;
+    case KIND_Z:
+        *field = register_field(d->opcode_byte & 7, size);
+        return true;
+    case KIND_FIXED:
+        if (k > 0 && (code->size == SIZE_B ? code->number == REG_CX : code->size == SIZE_W)) {
+            return false; /* CL and DX are known to the handler */
+        }
+        *field = register_field(code->number, size);
+        return true;
+    case KIND_SEG:
+        *field = code->number;
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Whether the instruction has an immediate in its record. */
+static bool has_immediate(const struct decoded *d)
+{
+    for (unsigned k = 0; k < 3; k++) {
+        uint8_t kind = operand_codes[d->opcode->operands[k]].kind;
+        if (kind == KIND_I || kind == KIND_SI) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static unsigned slots_needed(const struct decoded *d)
+{
+    uint8_t first = operand_codes[d->opcode->operands[0]].kind;
+
+    return (d->is_memory && has_immediate(d)) || first == KIND_A ? 2 : 1;
+}
+
+/* Fills in a record. Register operands go to r1, r2 in order; a memory operand takes r2, r3, sc and d. */
+static void lower(struct insn *insn, const struct draft *draft, enum form form, bool dead)
+{
+    const struct decoded *d = &draft->decoded;
+    uint8_t registers = 0, field;
+
+    memset(insn, 0, sizeof *insn);
+    insn->r2 = insn->r3 = REG_NIL;
+    insn->handler = binding_select(d->opcode->binding, dead, form, d->size);
+    for (unsigned k = 0; k < 3; k++) {
+        if (operand_register(d, k, &field)) {
+            if (registers++ == 0) {
+                insn->r1 = field;
+            } else if (!d->is_memory) {
+                insn->r2 = field;
+            }
+        }
+    }
+    insn->sc = (uint8_t)(d->scale | d->segment << 2 | d->address_size << 5);
+    if (d->is_memory) {
+        insn->r2 = d->base;
+        insn->r3 = d->index;
+        insn->d = d->displacement;
+        if (slots_needed(d) == 2) {
+            insn[1] = (struct insn){ .d = (uint32_t)d->immediate };
+        }
+    } else {
+        insn->d = (uint32_t)d->immediate;
+        if (operand_codes[d->opcode->operands[0]].kind == KIND_A) {
+            insn[1] = (struct insn){ .d = d->immediate2 };
+        }
+        if (d->opcode->attributes & OP_STRING) {
+            insn->r2 = d->repeat == 0xf3 ? 1 : d->repeat == 0xf2 ? 2 : 0;
+        } else if (operand_codes[d->opcode->operands[1]].kind == KIND_I2) {
+            insn->r1 = (uint8_t)d->immediate2; /* ENTER's nesting level */
+        }
+    }
+}
+
+static void make_link(struct block_cache *cache, union slot *slot, int32_t target)
+{
+    (void)cache;
+    slot[0].link = (struct link){ &slot[1].insn, 0, target };
+    slot[1].insn = (struct insn){ .handler = h_link_unresolved };
+    slot[2].cross = (struct cross){ NULL, 0, 0 };
+}
+
+/* Decodes from `linear` into the builder until the block ends. False: the first instruction's fetch faulted. */
+static bool draft_block(struct builder *b, uint64_t eip, const struct fetch *fetch, const struct fetch *second)
+{
+    uint8_t bytes[INSTRUCTION_MAX];
+    const struct cpu *cpu = b->cpu;
+    unsigned offset = (unsigned)(fetch->physical & (GUEST_PAGE_SIZE - 1));
+    uint64_t limit = cpu->seg[SEG_CS].limit;
+
+    for (b->count = 0; b->count < b->limit && offset < GUEST_PAGE_SIZE && !b->ends;) {
+        struct draft *draft = &b->drafts[b->count];
+        unsigned room = GUEST_PAGE_SIZE - offset, consumed = offset - (unsigned)(fetch->physical & 4095);
+        unsigned available = room < INSTRUCTION_MAX ? room : INSTRUCTION_MAX;
+        const uint8_t *source = bytes;
+        uint64_t left = limit - (eip + consumed); /* bytes to the CS limit, less one */
+        bool is_limited = eip + consumed > limit || left < INSTRUCTION_MAX - 1;
+        if (fetch->host) {
+            source = fetch->host + consumed;
+        } else {
+            for (unsigned k = 0; k < available; k++) {
+                bytes[k] = (uint8_t)space_read(cpu->board.space, fetch->physical + consumed + k, 1);
+            }
+        }
+        if (second && available < INSTRUCTION_MAX) {
+            memmove(bytes, source, available);
+            for (unsigned k = available; k < INSTRUCTION_MAX; k++) {
+                bytes[k] = second->host ? second->host[k - available]
+                                        : (uint8_t)space_read(cpu->board.space, second->physical + k - available, 1);
+            }
+            source = bytes;
+            available = INSTRUCTION_MAX;
+        }
+        if (is_limited) {
+            unsigned allowed = eip + consumed > limit ? 0 : (unsigned)left + 1;
+            available = available < allowed ? available : allowed;
+        }
+        enum decode_result result = decode(cpu->decoder, source, available, b->mode, &draft->decoded);
+        if (result == DECODE_MORE) {
+            if (is_limited && available < INSTRUCTION_MAX && (available < room || second)) {
+                /* The bytes end at the CS limit: #GP(0). */
+                draft->is_too_long = true;
+            } else {
+                break; /* crosses the page */
+            }
+        } else {
+            draft->is_too_long = result == DECODE_TOO_LONG;
+        }
+        draft->is_undefined = result == DECODE_UNDEFINED;
+        draft->offset = (uint16_t)offset;
+        offset += draft->decoded.length;
+        b->count++;
+        if (draft->is_undefined || draft->is_too_long ||
+            ((draft->decoded.opcode->attributes & OP_CPL0) && !(b->mode & MODE_CPL0))) {
+            b->ends = true;
+        } else {
+            b->ends = (draft->decoded.opcode->attributes & OP_ENDS) != 0;
+        }
+    }
+    b->end_offset = (uint16_t)offset;
+    return b->count > 0;
+}
+
+/* Status flags that an instruction needs kept up to date when it starts: what it reads, and all if it may fault. */
+static uint8_t flags_needed(const struct draft *draft)
+{
+    const struct opcode *op = draft->decoded.opcode;
+
+    if (draft->is_undefined || draft->is_too_long || (op->attributes & (OP_FAULTS | OP_ENDS)) ||
+        (op->attributes & OP_CPL0) || draft->decoded.is_memory) {
+        return STATUS_ALL;
+    }
+    return op->flags_read;
+}
+
+/* Lowers the drafts into slots; returns how many were used. */
+static unsigned emit_block(struct builder *b, union slot *slots, struct block *block, bool is_scratch)
+{
+    bool dead[BLOCK_INSNS_MAX];
+    const struct opcode *ops[BLOCK_INSNS_MAX];
+    uint8_t live = STATUS_ALL;
+    unsigned used = 0;
+
+    for (unsigned k = b->count; k-- > 0;) {
+        const struct draft *draft = &b->drafts[k];
+        uint8_t written = draft->is_undefined || draft->is_too_long ? 0 : draft->decoded.opcode->flags_written;
+        dead[k] = b->cpu->use_block_cache && written != 0 && (written & live) == 0;
+        live = (uint8_t)((live & ~written) | flags_needed(draft));
+    }
+    for (unsigned k = 0; k < b->count; k++) {
+        const struct draft *draft = &b->drafts[k];
+        struct insn *insn = &slots[used].insn;
+        block->slot_of[k] = (uint16_t)used;
+        block->boundaries[k] = draft->offset;
+        ops[k] = NULL;
+        if (draft->is_undefined || draft->is_too_long) {
+            *insn = (struct insn){ .handler = draft->is_undefined ? h_undefined : h_too_long };
+            used++;
+            continue;
+        }
+        const struct opcode *op = draft->decoded.opcode;
+        if ((op->attributes & OP_CPL0) && !(b->mode & MODE_CPL0)) {
+            *insn = (struct insn){ .handler = h_privilege };
+            used++;
+            continue;
+        }
+        lower(insn, draft, form_of(&draft->decoded, b->mode), dead[k]);
+        if (!insn->handler) {
+            insn->handler = h_undefined;
+        }
+        ops[k] = op;
+        used += slots_needed(&draft->decoded);
+    }
+    block->boundaries[b->count] = b->end_offset;
+    block->count = (uint8_t)b->count;
+    const struct draft *last = &b->drafts[b->count - 1];
+    if (b->ends) {
+        /* Terminators that may go on in the same mode have a taken link and a fall-through link. */
+        int32_t taken = (int32_t)b->end_offset;
+        if (ops[b->count - 1] && operand_codes[ops[b->count - 1]->operands[0]].kind == KIND_J) {
+            taken += (int32_t)last->decoded.immediate;
+        }
+        make_link(b->cpu->blocks, &slots[used], taken);
+        make_link(b->cpu->blocks, &slots[used + LINK_SLOTS], (int32_t)b->end_offset);
+        used += 2 * LINK_SLOTS;
+    } else {
+        slots[used++].insn = (struct insn){ .handler = is_scratch ? h_scratch_end : h_fall };
+        make_link(b->cpu->blocks, &slots[used], (int32_t)b->end_offset);
+        used += LINK_SLOTS;
+    }
+    block->first = &slots[0].insn;
+    block->slots = used;
+    block->mode = (uint8_t)b->mode;
+    b->cpu->stats.insns_decoded += b->count;
+    if (b->cpu->use_block_cache && !is_scratch) {
+        block_fuse(&slots[0].insn, block->slot_of, b->count, ops);
+    }
+    return used;
+}
+
+/* Drafts the code at eip; handles an instruction that crosses into the next page. False: fault recorded. */
+static bool draft_at(struct cpu *cpu, struct builder *b, uint64_t eip, struct fetch *fetch, struct fetch *second,
+                     bool *crosses)
+{
+    uint64_t linear = (eip + cpu->seg[SEG_CS].base) & 0xffffffffu;
+
+    *crosses = false;
+    if (!fetch_at(cpu, linear, fetch)) {
+        return false;
+    }
+    if (draft_block(b, eip, fetch, NULL)) {
+        return true;
+    }
+    uint64_t next_page = ((linear | (GUEST_PAGE_SIZE - 1)) + 1) & 0xffffffffu;
+    if (!fetch_at(cpu, next_page, second)) {
+        return false;
+    }
+    /* The translation of the first page may have been evicted, but `fetch` holds what it said. */
+    *crosses = true;
+    b->limit = 1;
+    if (!draft_block(b, eip, fetch, second)) {
+        b->drafts[0].is_too_long = true;
+        b->drafts[0].offset = (uint16_t)(linear & (GUEST_PAGE_SIZE - 1));
+        b->count = 1;
+        b->ends = true;
+        b->end_offset = (uint16_t)(b->drafts[0].offset + 1);
+    }
+    return true;
+}
+
+const struct block *block_scratch(struct cpu *cpu, uint64_t eip, unsigned limit)
+{
+    struct block_cache *cache = cpu->blocks;
+    struct builder b = { .cpu = cpu, .mode = cpu->mode, .limit = limit > BLOCK_INSNS_MAX ? BLOCK_INSNS_MAX : limit };
+    struct fetch fetch, second;
+    bool crosses;
+
+    cache->scratch.ident = NO_IDENT;
+    if (!draft_at(cpu, &b, eip, &fetch, &second, &crosses)) {
+        return NULL;
+    }
+    cache->scratch.second_ident = NO_IDENT;
+    emit_block(&b, cache->scratch_slots, &cache->scratch, true);
+    if (fetch.memory && b.count > 1) {
+        cache->scratch.ident = fetch_ident(&fetch);
+        if (cache->page_count + 3 < CODE_PAGES_MAX) {
+            code_page_make(cpu, &fetch);
+        } else {
+            blocks_flush(cpu);
+            fetch_tokens_bump(cpu, false);
+            code_page_make(cpu, &fetch);
+        }
+    }
+    return &cache->scratch;
+}
+
+static void attach_to_page(struct cpu *cpu, uint32_t number, const struct fetch *fetch, unsigned side, unsigned first,
+                           unsigned last)
+{
+    struct code_page *page = code_page_make(cpu, fetch);
+
+    cpu->blocks->blocks[number].next_on_page[side] = page->first_block;
+    page->first_block = number;
+    page->lines |= line_mask(first, last);
+}
+
+static const struct block *block_build(struct cpu *cpu, uint64_t eip)
+{
+    struct block_cache *cache = cpu->blocks;
+    struct builder b = { .cpu = cpu, .mode = cpu->mode, .limit = BLOCK_INSNS_MAX };
+    struct fetch fetch, second;
+    bool crosses;
+
+    if (!draft_at(cpu, &b, eip, &fetch, &second, &crosses)) {
+        return NULL;
+    }
+    if (cache->slots_used + SLOTS_PER_BLOCK_MAX > ARENA_SLOTS || cache->block_count + 2 > BLOCKS_MAX ||
+        cache->page_count + 3 > CODE_PAGES_MAX) {
+        blocks_flush(cpu);
+        fetch_tokens_bump(cpu, false);
+    }
+    uint32_t number = ++cache->block_count;
+    struct block *block = &cache->blocks[number];
+    memset(block, 0, sizeof *block);
+    block->ident = fetch_ident(&fetch);
+    block->second_ident = crosses ? fetch_ident(&second) : NO_IDENT;
+    cache->slots_used += emit_block(&b, &cache->arena[cache->slots_used], block, false);
+    uint32_t *head = &cache->hash[hash_of(block->ident, block->mode)];
+    block->next_in_hash = *head;
+    *head = number;
+    unsigned end = block->boundaries[block->count];
+    attach_to_page(cpu, number, &fetch, 0, block->boundaries[0], (end > 4096 ? 4096 : end) - 1);
+    if (crosses) {
+        attach_to_page(cpu, number, &second, 1, 0, end > 4096 ? end - 4097 : 0);
+    }
+    cpu->stats.blocks_decoded++;
+    return block;
+}
+
+const struct block *block_find(struct cpu *cpu, uint64_t eip, bool *uncacheable)
+{
+    struct block_cache *cache = cpu->blocks;
+    uint64_t linear = (eip + cpu->seg[SEG_CS].base) & 0xffffffffu;
+    uint64_t page_last = eip | 0;
+    struct fetch fetch, second;
+
+    *uncacheable = false;
+    cache->scratch.ident = NO_IDENT;
+    if (!fetch_at(cpu, linear, &fetch)) {
+        return NULL;
+    }
+    /* The last byte of this page, and of the next, must be inside the CS limit; else each instruction is checked alone. */
+    page_last = eip + (2 * GUEST_PAGE_SIZE - 1 - (linear & (GUEST_PAGE_SIZE - 1)));
+    if (!(cpu->mode & MODE_CS_FLAT) && (cpu->seg[SEG_CS].limit < page_last - GUEST_PAGE_SIZE || !fetch.memory)) {
+        *uncacheable = true;
+        return NULL;
+    }
+    if (!fetch.memory) {
+        *uncacheable = true;
+        return NULL;
+    }
+    fetch_page_seen(cpu, linear);
+    uint64_t ident = fetch_ident(&fetch);
+    for (uint32_t n = cache->hash[hash_of(ident, cpu->mode)]; n; n = cache->blocks[n].next_in_hash) {
+        const struct block *block = &cache->blocks[n];
+        if (block->ident != ident || block->mode != cpu->mode) {
+            continue;
+        }
+        if (block->second_ident != NO_IDENT) {
+            uint64_t next_page = ((linear | (GUEST_PAGE_SIZE - 1)) + 1) & 0xffffffffu;
+            if (!fetch_at(cpu, next_page, &second)) {
+                return NULL;
+            }
+            if (!second.memory || fetch_ident(&second) != block->second_ident) {
+                *uncacheable = true;
+                return NULL;
+            }
+            fetch_page_seen(cpu, next_page);
+        }
+        return block;
+    }
+    /* A block that would cross into registers, or past the CS limit, is not cached either. */
+    if ((linear & (GUEST_PAGE_SIZE - 1)) > GUEST_PAGE_SIZE - INSTRUCTION_MAX) {
+        struct builder b = { .cpu = cpu, .mode = cpu->mode, .limit = 1 };
+        bool crosses;
+        if (!draft_at(cpu, &b, eip, &fetch, &second, &crosses)) {
+            return NULL;
+        }
+        if (crosses && (!second.memory || cpu->seg[SEG_CS].limit < page_last)) {
+            *uncacheable = true;
+            return NULL;
+        }
+        if (crosses) {
+            fetch_page_seen(cpu, ((linear | (GUEST_PAGE_SIZE - 1)) + 1) & 0xffffffffu);
+        }
+    }
+    return block_build(cpu, eip);
+}
+
+const struct block *block_of(const struct cpu *cpu, const struct insn *insn)
+{
+    const struct block_cache *cache = cpu->blocks;
+    uintptr_t at = (uintptr_t)insn;
+    uint32_t low = 1, high = cache->block_count;
+
+    if (at >= (uintptr_t)cache->scratch_slots && at < (uintptr_t)(cache->scratch_slots + SLOTS_PER_BLOCK_MAX)) {
+        return &cache->scratch;
+    }
+    while (low < high) {
+        uint32_t middle = (low + high + 1) / 2;
+        if ((uintptr_t)cache->blocks[middle].first <= at) {
+            low = middle;
+        } else {
+            high = middle - 1;
+        }
+    }
+    return &cache->blocks[low];
+}
+
+unsigned block_ordinal(const struct block *block, const struct insn *insn)
+{
+    unsigned slot = (unsigned)((const union slot *)(const void *)insn - (const union slot *)(const void *)block->first);
+    unsigned k = block->count - 1u;
+
+    while (k > 0 && block->slot_of[k] > slot) {
+        k--;
+    }
+    return k;
+}
+
+/* ---- links ---- */
+
+static uint32_t current_token(const struct cpu *cpu, uint64_t linear, const struct block *block)
+{
+    unsigned index = (unsigned)(linear >> GUEST_PAGE_SHIFT) & (TLB_ENTRIES - 1);
+    const struct tlb_cold *cold = &cpu->tlb_cold[cpu->cpl == 3][index];
+    bool is_global = cold->page == (linear & ~(uint64_t)(GUEST_PAGE_SIZE - 1)) && cold->is_global &&
+                     block->second_ident == NO_IDENT;
+
+    return cpu->fetch_token[is_global];
+}
+
+static void remember_jump(struct cpu *cpu, uint64_t eip, const struct block *block)
+{
+    uint64_t linear = (eip + cpu->seg[SEG_CS].base) & 0xffffffffu;
+    struct jump_entry *entry = &cpu->jump_cache[((uint32_t)eip ^ (uint32_t)eip >> 14) & (JUMP_ENTRIES - 1)];
+
+    *entry = (struct jump_entry){ eip, block->first, current_token(cpu, linear, block), block->count,
+                                  block->boundaries[0] };
+}
+
+static uint64_t mask_eip(const struct cpu *cpu, uint64_t eip)
+{
+    return eip & (cpu->mode & MODE_CODE32 ? 0xffffffffu : 0xffffu);
+}
+
+/* Enters a block found for `eip`, or leaves to the dispatcher when the deadline lies in it. */
+static const struct insn *enter_block(struct cpu *cpu, uint64_t eip, const struct block *block)
+{
+    const struct insn *insn;
+
+    if (cpu->remaining < block->count) {
+        cpu->rip = eip;
+        return NULL;
+    }
+    cpu->remaining -= block->count;
+    cpu->page_eip = eip - block->boundaries[0];
+    GO(block->first);
+}
+
+const struct insn *link_exit(struct cpu *cpu, const struct link *link)
+{
+    cpu->remaining += link->count;
+    cpu->rip = mask_eip(cpu, cpu->page_eip + (uint64_t)(int64_t)link->target);
+    return NULL;
+}
+
+const struct insn *jump_exit(struct cpu *cpu, const struct jump_entry *entry)
+{
+    cpu->remaining += entry->count;
+    cpu->rip = entry->eip;
+    return NULL;
+}
+
+const struct insn *jump_miss(struct cpu *cpu, uint64_t eip)
+{
+    bool uncacheable;
+
+    cpu->stats.link_misses++;
+    cpu->rip = eip;
+    if (cpu->pending || !cpu->use_block_cache) {
+        return NULL;
+    }
+    const struct block *block = block_find(cpu, eip, &uncacheable);
+    if (!block) {
+        return NULL; /* the dispatcher finds the same fault again and delivers it */
+    }
+    remember_jump(cpu, eip, block);
+    return enter_block(cpu, eip, block);
+}
+
+HANDLER(h_link_unresolved)
+{
+    union slot *link = (union slot *)(void *)(uintptr_t)insn - 1;
+    uint64_t eip = mask_eip(cpu, cpu->page_eip + (uint64_t)(int64_t)link->link.target);
+    uint64_t source = cpu->page_eip;
+    uint32_t count_before = cpu->blocks->block_count;
+    bool uncacheable;
+
+    cpu->stats.link_misses++;
+    cpu->rip = eip;
+    if (cpu->pending || !cpu->use_block_cache) {
+        return NULL;
+    }
+    const struct block *block = block_find(cpu, eip, &uncacheable);
+    if (!block) {
+        return NULL;
+    }
+    /* A flush while the target was built has taken the source block with it. */
+    bool flushed = cpu->blocks->block_count < count_before;
+    bool is_scratch = block_of(cpu, insn) == &cpu->blocks->scratch;
+    if (!flushed && !is_scratch) {
+        bool in_page = (cpu->mode & MODE_CS_FLAT) && eip - block->boundaries[0] == source &&
+                       link->link.target >= 0 && link->link.target < (int32_t)GUEST_PAGE_SIZE &&
+                       block->second_ident == NO_IDENT && block_of(cpu, insn)->second_ident == NO_IDENT;
+        if (in_page) {
+            link->link.next = block->first;
+            link->link.count = block->count;
+        } else if (cpu->mode & MODE_CS_FLAT) {
+            uint64_t linear = (eip + cpu->seg[SEG_CS].base) & 0xffffffffu;
+            link[1].insn.handler = h_link_cross;
+            link[1].insn.d = current_token(cpu, linear, block);
+            link[2].cross = (struct cross){ block->first, (uint32_t)source, (uint32_t)(source >> 32) };
+            link->link.count = block->count;
+        }
+    }
+    return enter_block(cpu, eip, block);
+}
+
+/* The count has been charged by GO_LINK. */
+HANDLER(h_link_cross)
+{
+    const union slot *link = (const union slot *)(const void *)insn - 1;
+    const struct cross *cross = &link[2].cross;
+
+    if (LIKELY((insn->d == cpu->fetch_token[0] || insn->d == cpu->fetch_token[1]) &&
+               cross->source_low == (uint32_t)cpu->page_eip &&
+               cross->source_high == (uint32_t)(cpu->page_eip >> 32))) {
+        cpu->page_eip = (cpu->page_eip + (uint64_t)(int64_t)(link->link.target & ~(int32_t)(GUEST_PAGE_SIZE - 1))) &
+                        0xffffffffu;
+        GO(cross->next);
+    }
+    cpu->remaining += link->link.count;
+    return h_link_unresolved(cpu, insn);
+}
+
+HANDLER(h_fall)
+{
+    GO_LINK(1);
+}
+
+HANDLER(h_scratch_end)
+{
+    const struct link *link = LINK_AT(1);
+
+    cpu->rip = mask_eip(cpu, cpu->page_eip + (uint64_t)(int64_t)link->target);
+    return NULL;
+}
+
+HANDLER(h_stale)
+{
+    const struct block *block = block_of(cpu, insn);
+
+    cpu->remaining += block->count;
+    cpu->rip = mask_eip(cpu, cpu->page_eip + block->boundaries[0]);
+    return NULL;
+}

@@ -1,0 +1,361 @@
+/* handler.h - how handlers are written, bound to rows of the instruction table, and dispatched.
+ *
+ * A handler is `HANDLER(h_name) { ... NEXT(1); }`. It reads its operands from the record, computes, and commits; when a
+ * memory access may fault it happens before any register is written. The same text builds in two ways: with tail calls
+ * (release) each handler jumps to the next one's; without (TICK86_TAIL_CALLS 0: debug, sanitizers, compilers that
+ * cannot) it returns the next record to a loop in run.c.
+ *
+ * Most instructions are written as a body: `static ALWAYS_INLINE bool b_name(cpu, insn, form)`, which returns false when
+ * it could not complete: in the flat forms because the TLB missed (the handler then tail-calls the generic form, which
+ * starts over: nothing was changed), in the generic form because of a fault. */
+#ifndef CPU_HANDLER_H
+#define CPU_HANDLER_H
+
+#include "cpu/cpu.h"
+#include "cpu/system.h"
+
+#include <string.h>
+
+#ifndef TICK86_TAIL_CALLS
+#define TICK86_TAIL_CALLS 0
+#endif
+
+#if defined(__GNUC__)
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+#define NOINLINE __attribute__((noinline))
+#define LIKELY(x) __builtin_expect(!!(x), 1)
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+#else
+#define ALWAYS_INLINE inline
+#define NOINLINE
+#define LIKELY(x) (x)
+#define UNLIKELY(x) (x)
+#endif
+
+#if TICK86_TAIL_CALLS && defined(__clang__)
+#define TAIL_RETURN __attribute__((musttail)) return
+#else
+#define TAIL_RETURN return
+#endif
+
+#define HANDLER(name) const struct insn *name(struct cpu *cpu, const struct insn *insn)
+
+/* Ends a handler: go on with the record `n` slots further. */
+#if TICK86_TAIL_CALLS
+#define GO(record)                                                                                                     \
+    do {                                                                                                               \
+        insn = (record);                                                                                               \
+        TAIL_RETURN insn->handler(cpu, insn);                                                                          \
+    } while (0)
+#define TAIL(handler) TAIL_RETURN handler(cpu, insn)
+#else
+#define GO(record) return (record)
+#define TAIL(handler) return handler(cpu, insn)
+#endif
+#define NEXT(n) GO(insn + (n))
+
+/* Forms of the memory operand. */
+enum form {
+    FORM_REG,     /* no memory operand; or a fast stack access on a flat 32-bit stack */
+    FORM_GENERIC, /* any segment, any address size; every check */
+    FORM_BD,      /* flat 32-bit [base + displacement] */
+    FORM_BID,     /* flat 32-bit [base + index * scale + displacement] */
+    FORM_COUNT
+};
+enum { LIVE, DEAD, LIVENESS_COUNT }; /* are the status flags it writes looked at by anybody? */
+enum { BITS8, BITS16, BITS32, BITS64, SIZE_COUNT };
+
+/* What a stem of the instruction table is bound to. NULL: use the LIVE handler for DEAD, the generic form for a flat one. */
+struct binding {
+    handler_fn *handlers[LIVENESS_COUNT][FORM_COUNT][SIZE_COUNT];
+};
+
+/* ---- slots of a block: instructions, and links behind a terminator ---- */
+
+/* Where a terminator goes: `count` instructions are charged for the target block. `target` is the destination's offset
+ * from the start of the page, sign-extended, as EIP counts. */
+struct link {
+    const struct insn *next;
+    int32_t count;
+    int32_t target;
+};
+/* Second half of a link that leaves the page: valid while the fetch token is `token` (in the insn slot between) and the
+ * source page runs at `source_page_eip`. */
+struct cross {
+    const struct insn *next;
+    uint32_t source_low, source_high;
+};
+union slot {
+    struct insn insn;
+    struct link link;
+    struct cross cross;
+};
+/* A link takes three slots: the link, the stub it points to while it is unresolved or leaves the page, the cross data. */
+enum { LINK_SLOTS = 3 };
+
+#define LINK_AT(n) ((const struct link *)(const void *)(insn + (n)))
+
+/* Leaves through a link: charge the target block, or stop when the deadline lies in it. */
+#define GO_LINK(n)                                                                                                     \
+    do {                                                                                                               \
+        const struct link *link_ = LINK_AT(n);                                                                         \
+        cpu->remaining -= link_->count;                                                                                \
+        if (UNLIKELY(cpu->remaining < 0)) {                                                                            \
+            return link_exit(cpu, link_);                                                                              \
+        }                                                                                                              \
+        GO(link_->next);                                                                                               \
+    } while (0)
+
+/* Undoes the charge and leaves at the link's target. */
+const struct insn *link_exit(struct cpu *cpu, const struct link *link);
+
+/* Leaves the block with cpu->rip already set to the next instruction to execute; the block's instructions have all been
+ * executed (a terminator). */
+#define LEAVE() return NULL
+
+/* The recorded fault of this instruction is delivered; leaves the block. */
+const struct insn *fault_exit(struct cpu *cpu, const struct insn *insn);
+const struct insn *fault_exit_here(struct cpu *cpu, const struct insn *insn);
+/* Something is pending: leave after this instruction, which is complete. */
+const struct insn *leave_after(struct cpu *cpu, const struct insn *insn);
+/* Starts this instruction over later: cpu->rip is its own address and it has not retired (REP slices, debug). */
+const struct insn *leave_before(struct cpu *cpu, const struct insn *insn);
+/* Sets cpu->rip and cpu->next_rip from the record. */
+void cpu_sync(struct cpu *cpu, const struct insn *insn);
+/* Near jump to `eip` (already masked) after a terminator: through the jump cache. */
+static ALWAYS_INLINE const struct jump_entry *jump_look(struct cpu *cpu, uint64_t eip)
+{
+    return &cpu->jump_cache[((uint32_t)eip ^ (uint32_t)eip >> 14) & (JUMP_ENTRIES - 1)];
+}
+/* Continue at `eip` in the same mode. The jump cache's token vouches for the mapping, the privilege and the mode. */
+#define GO_EIP(eip_)                                                                                                   \
+    do {                                                                                                               \
+        uint64_t to_ = (eip_);                                                                                         \
+        const struct jump_entry *entry_ = jump_look(cpu, to_);                                                         \
+        if (UNLIKELY(entry_->eip != to_ ||                                                                             \
+                     (entry_->token != cpu->fetch_token[0] && entry_->token != cpu->fetch_token[1]))) {                                    \
+            return jump_miss(cpu, to_);                                                                                \
+        }                                                                                                              \
+        cpu->remaining -= entry_->count;                                                                               \
+        if (UNLIKELY(cpu->remaining < 0)) {                                                                            \
+            return jump_exit(cpu, entry_);                                                                             \
+        }                                                                                                              \
+        cpu->page_eip = to_ - entry_->page_offset;                                                                     \
+        GO(entry_->next);                                                                                              \
+    } while (0)
+const struct insn *jump_miss(struct cpu *cpu, uint64_t eip);
+const struct insn *jump_exit(struct cpu *cpu, const struct jump_entry *entry);
+
+/* End of a generic-form handler: memory-mapped registers, code overwritten or a debug trap may ask us to stop. */
+#define NEXT_SLOW(n)                                                                                                   \
+    do {                                                                                                               \
+        if (UNLIKELY(cpu->pending)) {                                                                                  \
+            return leave_after(cpu, insn);                                                                             \
+        }                                                                                                              \
+        NEXT(n);                                                                                                       \
+    } while (0)
+
+/* ---- host memory, little-endian ---- */
+
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+#define HOST_IS_BIG_ENDIAN 1
+#else
+#define HOST_IS_BIG_ENDIAN 0
+#endif
+
+static ALWAYS_INLINE uint64_t swap64(uint64_t v, unsigned size)
+{
+    uint64_t r = 0;
+    for (unsigned k = 0; k < size; k++) {
+        r |= ((v >> (8 * k)) & 0xff) << (8 * (size - 1 - k));
+    }
+    return r;
+}
+
+#define HOST_ACCESS(bits)                                                                                              \
+    static ALWAYS_INLINE uint##bits##_t host_load##bits(const void *at)                                                \
+    {                                                                                                                  \
+        uint##bits##_t value;                                                                                          \
+        memcpy(&value, at, sizeof value);                                                                              \
+        return HOST_IS_BIG_ENDIAN ? (uint##bits##_t)swap64(value, sizeof value) : value;                               \
+    }                                                                                                                  \
+    static ALWAYS_INLINE void host_store##bits(void *at, uint##bits##_t value)                                         \
+    {                                                                                                                  \
+        uint##bits##_t stored = HOST_IS_BIG_ENDIAN ? (uint##bits##_t)swap64(value, sizeof value) : value;              \
+        memcpy(at, &stored, sizeof stored);                                                                            \
+    }
+HOST_ACCESS(8)
+HOST_ACCESS(16)
+HOST_ACCESS(32)
+HOST_ACCESS(64)
+
+/* ---- registers by record field ---- */
+
+static ALWAYS_INLINE uint8_t reg8(const struct cpu *cpu, unsigned offset)
+{
+    return ((const uint8_t *)cpu->gpr)[offset];
+}
+static ALWAYS_INLINE void set_reg8(struct cpu *cpu, unsigned offset, uint8_t value)
+{
+    ((uint8_t *)cpu->gpr)[offset] = value;
+}
+static ALWAYS_INLINE uint16_t reg16(const struct cpu *cpu, unsigned reg) { return (uint16_t)cpu->gpr[reg]; }
+static ALWAYS_INLINE void set_reg16(struct cpu *cpu, unsigned reg, uint16_t value)
+{
+    memcpy((uint8_t *)&cpu->gpr[reg] + (HOST_IS_BIG_ENDIAN ? 6 : 0), &value, sizeof value);
+}
+static ALWAYS_INLINE uint32_t reg32(const struct cpu *cpu, unsigned reg) { return (uint32_t)cpu->gpr[reg]; }
+static ALWAYS_INLINE void set_reg32(struct cpu *cpu, unsigned reg, uint32_t value) { cpu->gpr[reg] = value; }
+static ALWAYS_INLINE uint64_t reg64(const struct cpu *cpu, unsigned reg) { return cpu->gpr[reg]; }
+static ALWAYS_INLINE void set_reg64(struct cpu *cpu, unsigned reg, uint64_t value) { cpu->gpr[reg] = value; }
+
+/* ---- guest memory ---- */
+
+static ALWAYS_INLINE uint32_t ea_flat(const struct cpu *cpu, const struct insn *insn, enum form form)
+{
+    uint32_t ea = reg32(cpu, insn->r2) + insn->d;
+
+    if (form == FORM_BID) {
+        ea += reg32(cpu, insn->r3) << (insn->sc & 3);
+    }
+    return ea;
+}
+
+/* Offset of a generic memory operand, masked to its address size. */
+uint64_t ea_generic(const struct cpu *cpu, const struct insn *insn);
+static inline enum segment_index ea_segment(const struct insn *insn)
+{
+    return (enum segment_index)((insn->sc >> 2) & 7);
+}
+
+bool generic_read(struct cpu *cpu, const struct insn *insn, unsigned size, uint64_t *value);
+bool generic_write(struct cpu *cpu, const struct insn *insn, unsigned size, uint64_t value);
+/* Read for modification: the write that follows (generic_write) cannot fault. */
+bool generic_read_modify(struct cpu *cpu, const struct insn *insn, unsigned size, uint64_t *value);
+/* Pushes and pops through SS with every check; `size` is 2 or 4. stack_pop commits SP on success. */
+bool stack_push(struct cpu *cpu, const struct insn *insn, unsigned size, uint64_t value);
+bool stack_pop(struct cpu *cpu, const struct insn *insn, unsigned size, uint64_t *value);
+
+static ALWAYS_INLINE const struct tlb_entry *tlb_at(const struct cpu *cpu, uint32_t linear)
+{
+    return (const struct tlb_entry *)(const void *)((const char *)cpu->tlb +
+                                                     ((linear >> (GUEST_PAGE_SHIFT - 5)) & ((TLB_ENTRIES - 1) << 5)));
+}
+
+/* A read-modify-write in progress: where the flat forms will store. */
+struct rmw {
+    uint8_t *host;
+};
+
+#define GUEST_ACCESS(bits)                                                                                             \
+    static ALWAYS_INLINE bool load##bits(struct cpu *cpu, const struct insn *insn, enum form form,                     \
+                                         uint##bits##_t *value)                                                        \
+    {                                                                                                                  \
+        if (form == FORM_GENERIC) {                                                                                    \
+            uint64_t wide;                                                                                             \
+            if (!generic_read(cpu, insn, bits / 8, &wide)) {                                                           \
+                return false;                                                                                          \
+            }                                                                                                          \
+            *value = (uint##bits##_t)wide;                                                                             \
+            return true;                                                                                               \
+        }                                                                                                              \
+        uint32_t ea = ea_flat(cpu, insn, form);                                                                        \
+        const struct tlb_entry *entry = tlb_at(cpu, ea);                                                               \
+        if (UNLIKELY(entry->read_tag != ((ea + (bits / 8 - 1)) & ~(GUEST_PAGE_SIZE - 1)))) {                           \
+            return false;                                                                                              \
+        }                                                                                                              \
+        *value = host_load##bits((const uint8_t *)(entry->addend + ea));                                               \
+        return true;                                                                                                   \
+    }                                                                                                                  \
+    static ALWAYS_INLINE bool store##bits(struct cpu *cpu, const struct insn *insn, enum form form,                    \
+                                          uint##bits##_t value)                                                        \
+    {                                                                                                                  \
+        if (form == FORM_GENERIC) {                                                                                    \
+            return generic_write(cpu, insn, bits / 8, value);                                                          \
+        }                                                                                                              \
+        uint32_t ea = ea_flat(cpu, insn, form);                                                                        \
+        const struct tlb_entry *entry = tlb_at(cpu, ea);                                                               \
+        if (UNLIKELY(entry->write_tag != ((ea + (bits / 8 - 1)) & ~(GUEST_PAGE_SIZE - 1)))) {                          \
+            return false;                                                                                              \
+        }                                                                                                              \
+        host_store##bits((uint8_t *)(entry->addend + ea), value);                                                      \
+        return true;                                                                                                   \
+    }                                                                                                                  \
+    static ALWAYS_INLINE bool rmw_load##bits(struct cpu *cpu, const struct insn *insn, enum form form,                 \
+                                             struct rmw *rmw, uint##bits##_t *value)                                   \
+    {                                                                                                                  \
+        if (form == FORM_GENERIC) {                                                                                    \
+            uint64_t wide;                                                                                             \
+            rmw->host = NULL;                                                                                          \
+            if (!generic_read_modify(cpu, insn, bits / 8, &wide)) {                                                    \
+                return false;                                                                                          \
+            }                                                                                                          \
+            *value = (uint##bits##_t)wide;                                                                             \
+            return true;                                                                                               \
+        }                                                                                                              \
+        uint32_t ea = ea_flat(cpu, insn, form);                                                                        \
+        const struct tlb_entry *entry = tlb_at(cpu, ea);                                                               \
+        if (UNLIKELY(entry->write_tag != ((ea + (bits / 8 - 1)) & ~(GUEST_PAGE_SIZE - 1)))) {                          \
+            return false;                                                                                              \
+        }                                                                                                              \
+        rmw->host = (uint8_t *)(entry->addend + ea);                                                                   \
+        *value = host_load##bits(rmw->host);                                                                           \
+        return true;                                                                                                   \
+    }                                                                                                                  \
+    static ALWAYS_INLINE void rmw_store##bits(struct cpu *cpu, const struct insn *insn, enum form form,                \
+                                              const struct rmw *rmw, uint##bits##_t value)                             \
+    {                                                                                                                  \
+        if (form == FORM_GENERIC) {                                                                                    \
+            (void)generic_write(cpu, insn, bits / 8, value);                                                           \
+        } else {                                                                                                       \
+            host_store##bits(rmw->host, value);                                                                        \
+        }                                                                                                              \
+    }
+GUEST_ACCESS(8)
+GUEST_ACCESS(16)
+GUEST_ACCESS(32)
+GUEST_ACCESS(64)
+
+/* ---- handlers from bodies ---- */
+
+/* A body without memory operand that cannot fail. */
+#define SIMPLE(name)                                                                                                   \
+    static HANDLER(h_##name)                                                                                           \
+    {                                                                                                                  \
+        (void)b_##name(cpu, insn, FORM_REG);                                                                           \
+        NEXT(1);                                                                                                       \
+    }
+/* A body with a memory operand: h_name_m generic, h_name_bd and h_name_bid flat. `slots` counts an extension slot. */
+#define MEMORY(name, slots)                                                                                            \
+    static NOINLINE HANDLER(h_##name##_m)                                                                              \
+    {                                                                                                                  \
+        if (UNLIKELY(!b_##name(cpu, insn, FORM_GENERIC))) {                                                            \
+            return fault_exit(cpu, insn);                                                                              \
+        }                                                                                                              \
+        NEXT_SLOW(slots);                                                                                              \
+    }                                                                                                                  \
+    static HANDLER(h_##name##_bd)                                                                                      \
+    {                                                                                                                  \
+        if (UNLIKELY(!b_##name(cpu, insn, FORM_BD))) {                                                                 \
+            TAIL(h_##name##_m);                                                                                        \
+        }                                                                                                              \
+        NEXT(slots);                                                                                                   \
+    }                                                                                                                  \
+    static HANDLER(h_##name##_bid)                                                                                     \
+    {                                                                                                                  \
+        if (UNLIKELY(!b_##name(cpu, insn, FORM_BID))) {                                                                \
+            TAIL(h_##name##_m);                                                                                        \
+        }                                                                                                              \
+        NEXT(slots);                                                                                                   \
+    }
+/* A body that may fault and always takes the exact way (FORM_GENERIC). */
+#define SLOW(name)                                                                                                     \
+    static HANDLER(h_##name)                                                                                           \
+    {                                                                                                                  \
+        if (UNLIKELY(!b_##name(cpu, insn))) {                                                                          \
+            return fault_exit(cpu, insn);                                                                              \
+        }                                                                                                              \
+        NEXT_SLOW(1);                                                                                                  \
+    }
+
+#endif

@@ -1,0 +1,27 @@
+/* mmu.h - address translation inside cpu/: page walks and the TLB. */
+#ifndef CPU_MMU_H
+#define CPU_MMU_H
+
+#include "cpu/cpu.h"
+#include "cpu/system.h"
+
+/* The cold half of the entry for `linear`, valid for the given access, after a page walk when need be. NULL: #PF recorded. */
+struct tlb_cold *tlb_translate(struct cpu *cpu, uint64_t linear, enum access_kind kind, unsigned tlb_mode);
+
+/* Index into tlb_arrays of an access. */
+static inline unsigned tlb_mode_of(const struct cpu *cpu, bool as_system)
+{
+    return !as_system && cpu->cpl == 3;
+}
+
+/* Allocates and frees the arrays. */
+bool tlb_create(struct cpu *cpu);
+void tlb_destroy(struct cpu *cpu);
+
+/* Remembers that code was fetched from this linear page, so that INVLPG knows whether links may depend on it. */
+void fetch_page_seen(struct cpu *cpu, uint64_t linear);
+
+/* The tokens become new values: links and jump entries that cross pages are void. */
+void fetch_tokens_bump(struct cpu *cpu, bool keep_global);
+
+#endif

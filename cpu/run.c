@@ -1,0 +1,607 @@
+/* run.c - the processor's life: creation, reset, the dispatcher, interrupts, exact counts.
+ *
+ * SDM vol. 3, 10.1 (reset), 6.9 (priority among simultaneous events), 17.3 (debug exceptions). */
+#include "cpu/blocks.h"
+#include "cpu/decode.h"
+#include "cpu/flags.h"
+#include "cpu/mmu.h"
+
+#include <stdlib.h>
+
+/* ---- counts ---- */
+
+uint64_t cpu_icount(const struct cpu *cpu)
+{
+    if (!cpu->current) {
+        return cpu->deadline_icount - (uint64_t)(int64_t)cpu->remaining;
+    }
+    const struct block *block = block_of(cpu, cpu->current);
+    unsigned left = block->count - block_ordinal(block, cpu->current);
+    return cpu->deadline_icount - (uint64_t)(int64_t)cpu->remaining - left;
+}
+
+static uint64_t mask_ip(const struct cpu *cpu, uint64_t eip)
+{
+    return eip & (cpu->mode & MODE_CODE32 ? 0xffffffffu : 0xffffu);
+}
+
+void cpu_sync(struct cpu *cpu, const struct insn *insn)
+{
+    const struct block *block = block_of(cpu, insn);
+    unsigned ordinal = block_ordinal(block, insn);
+
+    cpu->current = insn;
+    cpu->rip = mask_ip(cpu, cpu->page_eip + block->boundaries[ordinal]);
+    cpu->next_rip = mask_ip(cpu, cpu->page_eip + block->boundaries[ordinal + 1]);
+}
+
+/* Gives back the charge for the instructions after the one at `insn` (and for it too when it has not retired). */
+static void refund(struct cpu *cpu, const struct insn *insn, bool has_retired)
+{
+    const struct block *block = block_of(cpu, insn);
+
+    cpu->remaining += (int32_t)(block->count - block_ordinal(block, insn) - (has_retired ? 1u : 0u));
+    cpu->current = NULL;
+}
+
+NOINLINE const struct insn *fault_exit(struct cpu *cpu, const struct insn *insn)
+{
+    cpu_sync(cpu, insn);
+    refund(cpu, insn, true);
+    cpu->step_cancelled = true;
+    cpu_deliver_fault(cpu);
+    return NULL;
+}
+
+/* The same for instructions that transfer control: cpu->rip is where the fault is to be reported, which after the commit
+ * point of a task switch is in the new task. */
+NOINLINE const struct insn *fault_exit_here(struct cpu *cpu, const struct insn *insn)
+{
+    refund(cpu, insn, true);
+    cpu->step_cancelled = true;
+    cpu_deliver_fault(cpu);
+    return NULL;
+}
+
+NOINLINE const struct insn *leave_after(struct cpu *cpu, const struct insn *insn)
+{
+    cpu_sync(cpu, insn);
+    refund(cpu, insn, true);
+    cpu->rip = cpu->next_rip;
+    return NULL;
+}
+
+NOINLINE const struct insn *leave_before(struct cpu *cpu, const struct insn *insn)
+{
+    cpu_sync(cpu, insn);
+    refund(cpu, insn, false);
+    return NULL;
+}
+
+HANDLER(h_undefined)
+{
+    cpu_fault(cpu, VEC_UD);
+    return fault_exit(cpu, insn);
+}
+
+HANDLER(h_too_long)
+{
+    cpu_fault_error(cpu, VEC_GP, 0);
+    return fault_exit(cpu, insn);
+}
+
+HANDLER(h_privilege)
+{
+    cpu_fault_error(cpu, VEC_GP, 0);
+    return fault_exit(cpu, insn);
+}
+
+/* ---- modes and tokens ---- */
+
+static bool is_flat_data(const struct segment *s)
+{
+    return s->base == 0 && s->limit == 0xffffffffu &&
+           (s->attributes & (ATTR_NULL | ATTR_P | ATTR_S | ATTR_CODE | ATTR_EXPAND_DOWN | ATTR_WRITABLE)) ==
+               (ATTR_P | ATTR_S | ATTR_WRITABLE);
+}
+
+static unsigned mode_bits(const struct cpu *cpu)
+{
+    const struct segment *cs = &cpu->seg[SEG_CS];
+    bool is_checked = (cpu->cr0 & CR0_AM) && (cpu->eflags & FLAG_AC) && cpu->cpl == 3;
+    unsigned mode = 0;
+
+    mode |= cs->attributes & ATTR_DB ? MODE_CODE32 : 0;
+    mode |= cpu->seg[SEG_SS].attributes & ATTR_DB ? MODE_STACK32 : 0;
+    mode |= cpu_is_protected(cpu) ? MODE_PROTECTED : 0;
+    mode |= cpu->cpl == 0 ? MODE_CPL0 : 0;
+    mode |= cs->base == 0 && cs->limit == 0xffffffffu ? MODE_CS_FLAT : 0;
+    if (!is_checked && is_flat_data(&cpu->seg[SEG_DS]) && is_flat_data(&cpu->seg[SEG_ES]) &&
+        is_flat_data(&cpu->seg[SEG_SS])) {
+        mode |= MODE_FLAT;
+    }
+    return mode;
+}
+
+static void set_tokens(struct cpu *cpu)
+{
+    for (unsigned class = 0; class < 2; class++) {
+        cpu->fetch_token[class] =
+            cpu->generation[class] << 9 | (cpu->cpl == 3 ? 0x100u : 0u) | (uint32_t)cpu->mode << 1 | class;
+    }
+}
+
+void fetch_tokens_bump(struct cpu *cpu, bool keep_global)
+{
+    cpu->generation[0]++;
+    if (!keep_global) {
+        cpu->generation[1]++;
+    }
+    if ((cpu->generation[0] | cpu->generation[1]) >> 22) {
+        /* The tokens would repeat: nothing that holds one may survive. */
+        cpu->generation[0] = cpu->generation[1] = 1;
+        blocks_flush(cpu);
+        cpu->pending |= PENDING_LOOK;
+    }
+    set_tokens(cpu);
+}
+
+void cpu_update_mode(struct cpu *cpu)
+{
+    cpu->mode = (uint8_t)mode_bits(cpu);
+    cpu->tlb = cpu->tlb_arrays[cpu->cpl == 3];
+    set_tokens(cpu);
+    uint64_t base = cpu->seg[SEG_CS].base ^ (uint64_t)cpu->seg[SEG_CS].limit << 32;
+    if (base != cpu->token_cs_base) {
+        cpu->token_cs_base = base;
+        if (!(cpu->mode & MODE_CS_FLAT)) {
+            fetch_tokens_bump(cpu, false);
+        }
+    }
+    uint64_t dr7 = cpu->dr[7];
+    cpu->code_breakpoints = false;
+    cpu->data_breakpoints = 0;
+    for (unsigned n = 0; (dr7 & 0xff) && n < 4; n++) {
+        if (dr7 >> (2 * n) & 3) {
+            if ((dr7 >> (16 + 4 * n) & 3) == 0) {
+                cpu->code_breakpoints = true;
+            } else {
+                cpu->data_breakpoints = 1;
+            }
+        }
+    }
+}
+
+uint32_t cpu_get_eflags(const struct cpu *cpu)
+{
+    return (cpu->eflags & FLAGS_SYSTEM) | FLAG_1 | flags_gather(cpu);
+}
+
+void cpu_set_eflags(struct cpu *cpu, uint32_t eflags)
+{
+    cpu->eflags = (eflags & FLAGS_SYSTEM) | FLAG_1;
+    flags_scatter(cpu, eflags);
+    if (cpu->eflags & (FLAG_IF | FLAG_TF)) {
+        cpu->pending |= cpu->intr_line || (cpu->eflags & FLAG_TF) ? PENDING_LOOK : 0;
+    }
+    cpu_update_mode(cpu);
+}
+
+void cpu_loaded(struct cpu *cpu)
+{
+    cpu->gpr[REG_NIL] = 0;
+    cpu->current = NULL;
+    cpu->delivering = 0;
+    cpu_update_mode(cpu);
+    tlb_flush(cpu, false);
+    blocks_flush(cpu);
+    cpu_update_mode(cpu);
+    cpu->pending |= PENDING_LOOK;
+}
+
+/* ---- lines ---- */
+
+void cpu_look(struct cpu *cpu)
+{
+    cpu->pending |= PENDING_LOOK;
+}
+
+void cpu_request_stop(struct cpu *cpu)
+{
+    cpu->pending |= PENDING_STOP;
+}
+
+void cpu_set_intr(struct cpu *cpu, bool level)
+{
+    cpu->intr_line = level;
+    if (level) {
+        cpu->pending |= PENDING_LOOK;
+    }
+}
+
+void cpu_set_nmi(struct cpu *cpu, bool level)
+{
+    if (level && !cpu->nmi_line) {
+        cpu->nmi_latched = true;
+        cpu->pending |= PENDING_LOOK;
+    }
+    cpu->nmi_line = level;
+}
+
+void cpu_set_a20(struct cpu *cpu, bool enabled)
+{
+    if (cpu->a20_enabled != enabled) {
+        cpu->a20_enabled = enabled;
+        cpu_map_changed(cpu);
+    }
+}
+
+static bool in_shadow(const struct cpu *cpu)
+{
+    return cpu->shadow_icount == cpu_icount(cpu);
+}
+
+bool cpu_has_work(const struct cpu *cpu)
+{
+    return (cpu->nmi_latched && !cpu->nmi_blocked) || (cpu->intr_line && (cpu->eflags & FLAG_IF));
+}
+
+/* ---- dispatcher ---- */
+
+/* Takes an interrupt or trap that is due between instructions. */
+static void deliver_pending(struct cpu *cpu)
+{
+    bool shadow = in_shadow(cpu);
+
+    if ((cpu->pending & PENDING_DEBUG) && !(shadow && cpu->shadow_is_mov_ss)) {
+        cpu->pending &= (uint8_t)~PENDING_DEBUG;
+        cpu->dr[6] = (cpu->dr[6] & ~UINT64_C(15)) | cpu->debug_pending;
+        cpu->debug_pending = 0;
+        if (!interrupt_enter(cpu, VEC_DB, INTERRUPT_EXCEPTION, false, 0, cpu->rip)) {
+            cpu_deliver_fault(cpu);
+        }
+        return;
+    }
+    if (shadow) {
+        return;
+    }
+    if (cpu->nmi_latched && !cpu->nmi_blocked) {
+        cpu->nmi_latched = false;
+        cpu->nmi_blocked = true;
+        cpu->halted_state = CPU_RUNNING;
+        cpu->stats.interrupts++;
+        if (!interrupt_enter(cpu, VEC_NMI, INTERRUPT_EXTERNAL, false, 0, cpu->rip)) {
+            cpu_deliver_fault(cpu);
+        }
+    } else if (cpu->intr_line && (cpu->eflags & FLAG_IF)) {
+        int vector = cpu->board.acknowledge(cpu->board.context);
+        if (vector >= 0) {
+            cpu->halted_state = CPU_RUNNING;
+            cpu->stats.interrupts++;
+            if (!interrupt_enter(cpu, (uint8_t)vector, INTERRUPT_EXTERNAL, false, 0, cpu->rip)) {
+                cpu_deliver_fault(cpu);
+            }
+        }
+    }
+}
+
+/* Instruction breakpoints of DR7 at the next instruction: true when #DB was delivered. */
+static bool code_breakpoint_hit(struct cpu *cpu)
+{
+    uint64_t linear = (cpu->rip + cpu->seg[SEG_CS].base) & 0xffffffffu;
+    uint32_t hits = 0;
+    bool is_enabled = false;
+
+    if (cpu->eflags & FLAG_RF) {
+        return false;
+    }
+    for (unsigned n = 0; n < 4; n++) {
+        if ((cpu->dr[7] >> (16 + 4 * n) & 15) == 0 && cpu->dr[n] == linear) {
+            hits |= 1u << n;
+            is_enabled |= (cpu->dr[7] >> (2 * n) & 3) != 0;
+        }
+    }
+    if (!is_enabled) {
+        return false;
+    }
+    cpu->dr[6] = (cpu->dr[6] & ~UINT64_C(15)) | hits;
+    cpu_fault(cpu, VEC_DB);
+    cpu_deliver_fault(cpu);
+    return true;
+}
+
+static void execute(struct cpu *cpu, const struct block *block, uint64_t eip)
+{
+    const struct insn *insn = block->first;
+
+    cpu->remaining -= block->count;
+    cpu->page_eip = eip - block->boundaries[0];
+    cpu->stats.dispatches++;
+#if TICK86_TAIL_CALLS
+    insn->handler(cpu, insn);
+#else
+    do {
+        insn = insn->handler(cpu, insn);
+    } while (insn);
+#endif
+    cpu->current = NULL;
+}
+
+/* Runs one instruction with every check that the fast path leaves out. */
+static void execute_single(struct cpu *cpu)
+{
+    bool is_stepping = (cpu->eflags & FLAG_TF) != 0;
+
+    if (cpu->code_breakpoints && code_breakpoint_hit(cpu)) {
+        return;
+    }
+    const struct block *block = block_scratch(cpu, cpu->rip, 1);
+    if (!block) {
+        cpu->remaining--;
+        cpu_deliver_fault(cpu);
+        return;
+    }
+    cpu->step_cancelled = false;
+    bool had_rf = (cpu->eflags & FLAG_RF) != 0;
+    cpu->eflags &= ~FLAG_RF;
+    (void)had_rf;
+    execute(cpu, block, cpu->rip);
+    if (is_stepping && !cpu->step_cancelled) {
+        cpu->debug_pending |= 1u << 14;
+        cpu->pending |= PENDING_DEBUG;
+    }
+}
+
+static void execute_scratch(struct cpu *cpu, unsigned limit)
+{
+    const struct block *block = block_scratch(cpu, cpu->rip, limit);
+
+    if (!block) {
+        cpu->remaining--;
+        cpu_deliver_fault(cpu);
+        return;
+    }
+    cpu->eflags &= ~FLAG_RF;
+    execute(cpu, block, cpu->rip);
+}
+
+static void execute_next(struct cpu *cpu)
+{
+    uint64_t eip = cpu->rip;
+    const struct jump_entry *entry = jump_look(cpu, eip);
+    bool uncacheable = false;
+
+    if ((cpu->eflags & FLAG_TF) || cpu->code_breakpoints || in_shadow(cpu)) {
+        execute_single(cpu);
+        return;
+    }
+    if (!cpu->use_block_cache) {
+        execute_scratch(cpu, 1);
+        return;
+    }
+    cpu->eflags &= ~FLAG_RF;
+    (void)entry;
+    const struct block *block = block_find(cpu, eip, &uncacheable);
+    if (!block && !uncacheable) {
+        cpu->remaining--;
+        cpu_deliver_fault(cpu);
+        return;
+    }
+    if (uncacheable || block->count > cpu->remaining) {
+        execute_scratch(cpu, uncacheable ? 1 : (unsigned)cpu->remaining);
+        return;
+    }
+    execute(cpu, block, eip);
+}
+
+uint32_t cpu_run(struct cpu *cpu, uint32_t count)
+{
+    uint64_t start = cpu_icount(cpu);
+
+    cpu->deadline_icount = start + count;
+    cpu->remaining = (int32_t)count;
+    while (cpu->remaining > 0) {
+        if (cpu->pending || cpu->intr_line || cpu->nmi_latched) {
+            if (cpu->pending & PENDING_STOP) {
+                cpu->pending &= (uint8_t)~PENDING_STOP;
+                break;
+            }
+            cpu->pending &= (uint8_t)~PENDING_LOOK;
+            deliver_pending(cpu);
+        }
+        if (cpu->halted_state != CPU_RUNNING) {
+            break;
+        }
+        execute_next(cpu);
+    }
+    /* A stop that was asked for while halting or at the deadline is answered by this return. */
+    cpu->pending &= (uint8_t)~PENDING_STOP;
+    cpu->deadline_icount -= (uint64_t)(int64_t)cpu->remaining;
+    uint32_t done = (uint32_t)(cpu->deadline_icount - start);
+    cpu->remaining = 0;
+    return done;
+}
+
+/* ---- life ---- */
+
+struct cpu *cpu_create(const struct cpu_board *board, bool use_block_cache, struct error *err)
+{
+    struct cpu *cpu = calloc(1, sizeof *cpu);
+
+    if (!cpu) {
+        error_set(err, "out of memory for the processor");
+        return NULL;
+    }
+    cpu->board = *board;
+    cpu->log_channel = log_channel(board->log, "cpu");
+    cpu->use_block_cache = use_block_cache;
+    cpu->decoder = decoder_create();
+    if (!cpu->decoder || !tlb_create(cpu) || !blocks_create(cpu)) {
+        cpu_destroy(cpu);
+        error_set(err, "out of memory for the processor");
+        return NULL;
+    }
+    for (unsigned mode = 0; mode < TLB_MODES; mode++) {
+        for (unsigned k = 0; k < TLB_ENTRIES; k++) {
+            cpu->tlb_arrays[mode][k] = (struct tlb_entry){ TLB_INVALID, TLB_INVALID, TLB_INVALID, 0 };
+            cpu->tlb_cold[mode][k] = (struct tlb_cold){ .page = TLB_INVALID };
+        }
+    }
+    cpu->generation[0] = cpu->generation[1] = 1;
+    cpu_reset(cpu, false);
+    return cpu;
+}
+
+void cpu_destroy(struct cpu *cpu)
+{
+    if (cpu) {
+        blocks_destroy(cpu);
+        tlb_destroy(cpu);
+        decoder_destroy(cpu->decoder);
+        free(cpu);
+    }
+}
+
+/* SDM vol. 3, table 10-1. */
+void cpu_reset(struct cpu *cpu, bool is_init)
+{
+    uint32_t kept_cr0 = is_init ? cpu->cr0 & (CR0_CD | CR0_NW) : CR0_CD | CR0_NW;
+
+    memset(cpu->gpr, 0, sizeof cpu->gpr);
+    cpu->gpr[REG_DX] = 0x00000633;
+    for (unsigned seg = 0; seg < SEG_COUNT; seg++) {
+        cpu->seg[seg] = (struct segment){ 0, 0xffff, ATTR_P | ATTR_S | ATTR_WRITABLE | ATTR_ACCESSED, 0, { 0 } };
+    }
+    cpu->seg[SEG_CS].selector = 0xf000;
+    cpu->seg[SEG_CS].base = 0xffff0000u;
+    cpu->seg[SEG_CS].attributes = ATTR_P | ATTR_S | ATTR_CODE | ATTR_READABLE | ATTR_ACCESSED;
+    cpu->seg[SEG_LDTR].attributes = ATTR_P | 2;
+    cpu->seg[SEG_TR].attributes = ATTR_P | 11;
+    cpu->gdtr = cpu->idtr = (struct table_register){ 0, 0xffff, { 0 } };
+    cpu->rip = 0xfff0;
+    cpu->cr0 = CR0_ET | kept_cr0;
+    cpu->cr2 = cpu->cr3 = 0;
+    cpu->cr4 = 0;
+    cpu->efer = 0;
+    memset(cpu->dr, 0, sizeof cpu->dr);
+    cpu->dr[6] = 0xffff0ff0u;
+    cpu->dr[7] = 0x400;
+    cpu->cpl = 0;
+    cpu->pending = PENDING_LOOK;
+    cpu->halted_state = CPU_RUNNING;
+    cpu->shadow_icount = ~UINT64_C(0);
+    cpu->nmi_latched = cpu->nmi_blocked = false;
+    cpu->debug_pending = 0;
+    cpu->delivering = 0;
+    if (!is_init) {
+        cpu->fpu = (struct fpu){ .control = 0x40, .empty = 0, .top = 0 };
+        cpu->sysenter_cs = cpu->sysenter_esp = cpu->sysenter_eip = 0;
+        cpu->tsc_offset = 0 - clock_now(cpu->board.clock);
+        cpu->apic_base = 0xfee00900u;
+        cpu->mtrr_def_type = 0;
+        memset(cpu->mtrr_fixed, 0, sizeof cpu->mtrr_fixed);
+        memset(cpu->mtrr_base, 0, sizeof cpu->mtrr_base);
+        memset(cpu->mtrr_mask, 0, sizeof cpu->mtrr_mask);
+        cpu->pat = UINT64_C(0x0007040600070406);
+        cpu->misc_enable = 1;
+        cpu->bios_sign_id = 0;
+        cpu->a20_enabled = true;
+    }
+    cpu->token_cs_base = ~UINT64_C(0);
+    cpu_set_eflags(cpu, FLAG_1);
+    tlb_flush(cpu, false);
+    cpu_update_mode(cpu);
+}
+
+#define S struct segment
+static const struct field segment_fields[] = {
+    FIELD(S, base, NULL), FIELD(S, limit, "in bytes"), FIELD(S, attributes, NULL), FIELD(S, selector, NULL),
+    PAD(S, pad_), FIELD_END
+};
+#undef S
+#define S struct table_register
+static const struct field table_register_fields[] = { FIELD(S, base, NULL), FIELD(S, limit, NULL), PAD(S, pad_), FIELD_END };
+#undef S
+#define S struct fpu
+static const struct field fpu_fields[] = {
+    FIELD(S, mantissa, "physical registers 0 to 7"), FIELD(S, sign_exp, NULL), FIELD(S, instruction_pointer, NULL),
+    FIELD(S, data_pointer, NULL), FIELD(S, instruction_selector, NULL), FIELD(S, data_selector, NULL),
+    FIELD(S, opcode, NULL), FIELD(S, control, NULL), FIELD(S, status, "without TOP"), FIELD(S, top, NULL),
+    FIELD(S, empty, "bit n: register n is empty"), PAD(S, pad_), FIELD_END
+};
+#undef S
+#define S struct cpu
+const struct field cpu_fields[] = {
+    FIELD(S, gpr, "rax rcx rdx rbx rsp rbp rsi rdi r8-r15, zero"),
+    FIELD(S, flags_result, "lazy flags"),
+    FIELD(S, flags_x, "lazy flags"),
+    DERIVED(S, remaining, "0 between runs"),
+    FIELD(S, pending, NULL),
+    FIELD(S, halted_state, "0 running, 1 halted, 2 shut down"),
+    FIELD(S, cpl, NULL),
+    DERIVED(S, mode, NULL),
+    DERIVED(S, tlb, NULL),
+    DERIVED(S, page_eip, NULL),
+    DERIVED(S, fetch_token, NULL),
+    DERIVED(S, jump_cache, NULL),
+    FIELD(S, eflags, "system flags"),
+    FIELD(S, cr0, NULL),
+    FIELD(S, rip, NULL),
+    DERIVED(S, next_rip, NULL),
+    FIELD(S, deadline_icount, "retired instructions"),
+    FIELD(S, shadow_icount, "interrupts are held off at this count"),
+    FIELD_STRUCT(S, seg, struct segment, segment_fields, "ES CS SS DS FS GS LDTR TR"),
+    FIELD_STRUCT(S, gdtr, struct table_register, table_register_fields, NULL),
+    FIELD_STRUCT(S, idtr, struct table_register, table_register_fields, NULL),
+    FIELD(S, cr2, NULL),
+    FIELD(S, cr3, NULL),
+    FIELD(S, cr4, NULL),
+    FIELD(S, debug_pending, "DR6 bits of a trap that is due"),
+    FIELD(S, efer, NULL),
+    FIELD(S, pdpte, NULL),
+    FIELD(S, dr, NULL),
+    FIELD(S, sysenter_cs, NULL),
+    FIELD(S, sysenter_esp, NULL),
+    FIELD(S, sysenter_eip, NULL),
+    FIELD(S, tsc_offset, NULL),
+    FIELD(S, apic_base, NULL),
+    FIELD(S, mtrr_def_type, NULL),
+    FIELD(S, pat, NULL),
+    FIELD(S, mtrr_fixed, NULL),
+    FIELD(S, mtrr_base, NULL),
+    FIELD(S, mtrr_mask, NULL),
+    FIELD(S, misc_enable, NULL),
+    FIELD(S, bios_sign_id, NULL),
+    FIELD_STRUCT(S, fpu, struct fpu, fpu_fields, "x87"),
+    FIELD(S, intr_line, NULL),
+    FIELD(S, nmi_line, NULL),
+    FIELD(S, nmi_latched, NULL),
+    FIELD(S, nmi_blocked, NULL),
+    FIELD(S, a20_enabled, NULL),
+    FIELD(S, shadow_is_mov_ss, NULL),
+    DERIVED(S, fault_has_error, NULL),
+    DERIVED(S, fault_vector, NULL),
+    DERIVED(S, fault_error, NULL),
+    DERIVED(S, delivering, NULL),
+    PAD(S, model_pad_),
+    DERIVED(S, fault_address, NULL),
+    DERIVED(S, generation, NULL),
+    DERIVED(S, tlb_fill_count, NULL),
+    DERIVED(S, data_breakpoints, NULL),
+    DERIVED(S, current, NULL),
+    DERIVED(S, token_cs_base, NULL),
+    DERIVED(S, step_cancelled, NULL),
+    DERIVED(S, code_breakpoints, NULL),
+    PAD(S, derived_pad_),
+    DERIVED(S, tlb_arrays, NULL),
+    DERIVED(S, tlb_cold, NULL),
+    DERIVED(S, code_pages_seen, NULL),
+    DERIVED(S, blocks, NULL),
+    DERIVED(S, decoder, NULL),
+    WIRED(S, board, NULL),
+    WIRED(S, log_channel, NULL),
+    DERIVED(S, stats, NULL),
+    WIRED(S, use_block_cache, NULL),
+    PAD(S, pad_end_),
+    FIELD_END
+};

@@ -1,0 +1,333 @@
+/* string.c - MOVS CMPS STOS LODS SCAS INS OUTS, alone and with REP. SDM vol. 2, REP and the instructions' pages.
+ *
+ * An execution does one slice: at most the elements up to the next page boundary of each pointer, or one element for
+ * INS and OUTS and while single-stepping. A slice counts as one instruction; a repetition that is not finished
+ * starts over at the same address, so interrupts are taken between slices. Where slices end depends on guest state only.
+ *
+ * Record: sc has segment and address size; r2 is 0 without prefix, 1 for F3 (REP, REPE), 2 for F2 (REPNE). */
+#include "cpu/bind.h"
+#include "cpu/flags.h"
+
+enum { REPEAT_NONE, REPEAT_E, REPEAT_NE };
+
+static uint32_t address_mask(const struct insn *insn)
+{
+    return (insn->sc >> 5 & 3) == 0 ? 0xffff : 0xffffffffu;
+}
+
+static void set_register(struct cpu *cpu, unsigned reg, uint32_t value, uint32_t mask)
+{
+    if (mask == 0xffff) {
+        set_reg16(cpu, reg, (uint16_t)value);
+    } else {
+        set_reg32(cpu, reg, value);
+    }
+}
+
+/* What a string instruction works on. */
+struct run {
+    uint32_t mask, count; /* count: elements asked for, 1 without REP */
+    uint32_t si, di;
+    int32_t step;
+    bool repeats;
+};
+
+static void run_open(const struct cpu *cpu, const struct insn *insn, unsigned size, struct run *run)
+{
+    run->mask = address_mask(insn);
+    run->repeats = insn->r2 != REPEAT_NONE;
+    run->count = run->repeats ? reg32(cpu, REG_CX) & run->mask : 1;
+    run->si = reg32(cpu, REG_SI) & run->mask;
+    run->di = reg32(cpu, REG_DI) & run->mask;
+    run->step = cpu->eflags & FLAG_DF ? -(int32_t)size : (int32_t)size;
+}
+
+/* Commits one or more elements done. */
+static void run_commit(struct cpu *cpu, struct run *run, uint32_t done, bool moves_si, bool moves_di)
+{
+    uint32_t by = done * (uint32_t)run->step;
+
+    if (moves_si) {
+        run->si = (run->si + by) & run->mask;
+        set_register(cpu, REG_SI, run->si, run->mask);
+    }
+    if (moves_di) {
+        run->di = (run->di + by) & run->mask;
+        set_register(cpu, REG_DI, run->di, run->mask);
+    }
+    if (run->repeats) {
+        run->count -= done;
+        set_register(cpu, REG_CX, run->count, run->mask);
+    }
+}
+
+/* After a slice: on to the next instruction, or this one again. Charges one more instruction for each further slice. */
+static const struct insn *run_close(struct cpu *cpu, const struct insn *insn, const struct run *run, bool is_done)
+{
+    if (!is_done && run->repeats && run->count != 0) {
+        cpu_sync(cpu, insn);
+        cpu->current = NULL; /* this slice has retired with the block's charge */
+        return NULL;
+    }
+    if (UNLIKELY(cpu->pending)) {
+        return leave_after(cpu, insn);
+    }
+    cpu->current = NULL;
+    GO_LINK(1 + LINK_SLOTS);
+}
+
+/* Elements of `size` bytes from `offset` in the direction of `step` that lie on one page of the segment; 1 at least. */
+static uint32_t elements_on_page(uint64_t linear, int32_t step, unsigned size)
+{
+    uint32_t in_page = (uint32_t)linear & (GUEST_PAGE_SIZE - 1);
+
+    if (step > 0) {
+        return (GUEST_PAGE_SIZE - in_page) / size ? (GUEST_PAGE_SIZE - in_page) / size : 1;
+    }
+    return in_page / size + 1;
+}
+
+/* A span of elements that may be touched through host memory at once: `count` is cut down to what lies on one page, inside
+ * the segment and before the offset wraps. NULL: take the elements one at a time by the exact way. */
+static uint8_t *span_open(struct cpu *cpu, enum segment_index seg, uint32_t offset, unsigned size,
+                          const struct run *run, enum access_kind kind, uint32_t *count)
+{
+    const struct segment *s = &cpu->seg[seg];
+    uint64_t linear = (s->base + offset) & 0xffffffffu;
+    uint32_t fit = elements_on_page(linear, run->step, size);
+    uint64_t first, length;
+
+    /* The span is bounded by the page whether or not it can be done at once, so that slices are the same either way. */
+    if (*count > fit) {
+        *count = fit;
+    }
+    if (linear % size != 0 && (linear & (GUEST_PAGE_SIZE - 1)) + size > GUEST_PAGE_SIZE) {
+        return NULL;
+    }
+    length = (uint64_t)*count * size;
+    first = run->step > 0 ? offset : (uint64_t)offset + size - length;
+    if (run->step < 0 && (uint64_t)offset + size < length) {
+        return NULL;
+    }
+    if (first + length - 1 > run->mask) {
+        return NULL;
+    }
+    if (cpu_is_protected(cpu)) {
+        bool is_code = (s->attributes & ATTR_CODE) != 0;
+        if ((s->attributes & (ATTR_NULL | ATTR_P)) != ATTR_P ||
+            (kind == ACCESS_WRITE ? is_code || !(s->attributes & ATTR_WRITABLE)
+                                  : is_code && !(s->attributes & ATTR_READABLE))) {
+            return NULL;
+        }
+    }
+    if ((s->attributes & (ATTR_CODE | ATTR_EXPAND_DOWN)) == ATTR_EXPAND_DOWN || first + length - 1 > s->limit ||
+        ((cpu->cr0 & CR0_AM) && (cpu->eflags & FLAG_AC) && cpu->cpl == 3)) {
+        return NULL;
+    }
+    uint64_t start = (s->base + first) & 0xffffffffu;
+    if ((start & ~(uint64_t)(GUEST_PAGE_SIZE - 1)) != ((start + length - 1) & ~(uint64_t)(GUEST_PAGE_SIZE - 1))) {
+        return NULL;
+    }
+    const struct tlb_entry *entry = tlb_at(cpu, (uint32_t)start);
+    if ((kind == ACCESS_WRITE ? entry->write_tag : entry->read_tag) != (start & ~(uint64_t)(GUEST_PAGE_SIZE - 1))) {
+        return NULL;
+    }
+    return (uint8_t *)(entry->addend + (uintptr_t)start);
+}
+
+static bool is_stepping(const struct cpu *cpu)
+{
+    return (cpu->eflags & FLAG_TF) || cpu->code_breakpoints;
+}
+
+/* One slice of MOVS. Exact element semantics: overlapping moves see what earlier elements wrote. */
+static bool movs_slice(struct cpu *cpu, const struct insn *insn, unsigned size, struct run *run)
+{
+    uint32_t count = is_stepping(cpu) ? 1 : run->count;
+    const uint8_t *from = span_open(cpu, ea_segment(insn), run->si, size, run, ACCESS_READ, &count);
+    uint8_t *to = span_open(cpu, SEG_ES, run->di, size, run, ACCESS_WRITE, &count);
+    uint32_t length = count * size;
+
+    if (from && to && run->step > 0 && (to + length <= from || from + length <= to || to <= from)) {
+        memmove(to, from, length);
+        run_commit(cpu, run, count, true, true);
+        return true;
+    }
+    while (count-- > 0) {
+        uint64_t value;
+        if (!segment_read(cpu, ea_segment(insn), run->si, size, &value) ||
+            !segment_write(cpu, SEG_ES, run->di, size, value)) {
+            return false;
+        }
+        run_commit(cpu, run, 1, true, true);
+        if (UNLIKELY(cpu->pending)) {
+            break;
+        }
+    }
+    return true;
+}
+
+static bool stos_slice(struct cpu *cpu, const struct insn *insn, unsigned size, struct run *run)
+{
+    uint32_t count = is_stepping(cpu) ? 1 : run->count;
+    uint8_t *to = span_open(cpu, SEG_ES, run->di, size, run, ACCESS_WRITE, &count);
+    uint32_t value = reg32(cpu, REG_AX);
+
+    (void)insn;
+    if (to && run->step > 0) {
+        if (size == 1 || (size == 2 && (value & 0xff) == (value >> 8 & 0xff)) || value == (value & 0xff) * 0x01010101u) {
+            memset(to, (int)(value & 0xff), (size_t)count * size);
+        } else {
+            for (uint32_t k = 0; k < count; k++) {
+                if (size == 2) {
+                    host_store16(to + 2 * (size_t)k, (uint16_t)value);
+                } else {
+                    host_store32(to + 4 * (size_t)k, value);
+                }
+            }
+        }
+        run_commit(cpu, run, count, false, true);
+        return true;
+    }
+    while (count-- > 0) {
+        if (!segment_write(cpu, SEG_ES, run->di, size, size == 4 ? value : value & ((1u << (8 * size)) - 1))) {
+            return false;
+        }
+        run_commit(cpu, run, 1, false, true);
+        if (UNLIKELY(cpu->pending)) {
+            break;
+        }
+    }
+    return true;
+}
+
+static bool lods_slice(struct cpu *cpu, const struct insn *insn, unsigned size, struct run *run)
+{
+    uint32_t count = run->count;
+    uint64_t value;
+
+    if (is_stepping(cpu) || count > 256) {
+        count = is_stepping(cpu) ? 1 : 256;
+    }
+    while (count-- > 0) {
+        if (!segment_read(cpu, ea_segment(insn), run->si, size, &value)) {
+            return false;
+        }
+        if (size == 1) {
+            set_reg8(cpu, HOST_IS_BIG_ENDIAN ? 7 : 0, (uint8_t)value);
+        } else if (size == 2) {
+            set_reg16(cpu, REG_AX, (uint16_t)value);
+        } else {
+            set_reg32(cpu, REG_AX, (uint32_t)value);
+        }
+        run_commit(cpu, run, 1, true, false);
+        if (UNLIKELY(cpu->pending)) {
+            break;
+        }
+    }
+    return true;
+}
+
+static void compare(struct cpu *cpu, uint64_t a, uint64_t b, unsigned size)
+{
+    unsigned bits = size * 8;
+    uint64_t mask = (UINT64_C(1) << bits) - 1;
+
+    if (size == 1) {
+        flags_arith(cpu, (a - b) & mask, a, b, a < b, 8);
+    } else if (size == 2) {
+        flags_arith(cpu, (a - b) & mask, a, b, a < b, 16);
+    } else {
+        flags_arith(cpu, (a - b) & mask, a, b, a < b, 32);
+    }
+}
+
+/* CMPS and SCAS: `*is_done` when the condition ended the repetition. */
+static bool compare_slice(struct cpu *cpu, const struct insn *insn, unsigned size, struct run *run, bool is_scan,
+                          bool *is_done)
+{
+    uint32_t count = run->count;
+    uint64_t mask = (UINT64_C(1) << (8 * size)) - 1;
+
+    if (is_stepping(cpu) || count > 256) {
+        count = is_stepping(cpu) ? 1 : 256;
+    }
+    while (count-- > 0) {
+        uint64_t a = cpu->gpr[REG_AX] & mask, b;
+        if ((!is_scan && !segment_read(cpu, ea_segment(insn), run->si, size, &a)) ||
+            !segment_read(cpu, SEG_ES, run->di, size, &b)) {
+            return false;
+        }
+        compare(cpu, a, b, size);
+        run_commit(cpu, run, 1, !is_scan, true);
+        if (run->repeats && flag_z(cpu) != (insn->r2 == REPEAT_E)) {
+            *is_done = true;
+            break;
+        }
+        if (UNLIKELY(cpu->pending)) {
+            break;
+        }
+    }
+    return true;
+}
+
+#define STRING(name, bits, slice)                                                                                      \
+    static HANDLER(h_##name##bits)                                                                                     \
+    {                                                                                                                  \
+        struct run run;                                                                                                \
+        bool is_done = false;                                                                                          \
+        cpu->current = insn;                                                                                           \
+        run_open(cpu, insn, bits / 8, &run);                                                                           \
+        if (run.count != 0 && !(slice)) {                                                                              \
+            return fault_exit(cpu, insn);                                                                              \
+        }                                                                                                              \
+        return run_close(cpu, insn, &run, is_done);                                                                    \
+    }
+#define STRINGS(name, slice)                                                                                           \
+    STRING(name, 8, slice(1))                                                                                          \
+    STRING(name, 16, slice(2))                                                                                         \
+    STRING(name, 32, slice(4))                                                                                         \
+    BIND_SIZED8(name)
+#define SLICE_MOVS(size) movs_slice(cpu, insn, size, &run)
+#define SLICE_STOS(size) stos_slice(cpu, insn, size, &run)
+#define SLICE_LODS(size) lods_slice(cpu, insn, size, &run)
+#define SLICE_CMPS(size) compare_slice(cpu, insn, size, &run, false, &is_done)
+#define SLICE_SCAS(size) compare_slice(cpu, insn, size, &run, true, &is_done)
+STRINGS(movs, SLICE_MOVS)
+STRINGS(stos, SLICE_STOS)
+STRINGS(lods, SLICE_LODS)
+STRINGS(cmps, SLICE_CMPS)
+STRINGS(scas, SLICE_SCAS)
+
+/* ---- INS and OUTS: an element a slice ---- */
+
+static bool ins_element(struct cpu *cpu, const struct insn *insn, unsigned size, struct run *run)
+{
+    uint16_t port = reg16(cpu, REG_DX);
+
+    (void)insn;
+    if (!control_io_allowed(cpu, port, size) || !segment_probe_write(cpu, SEG_ES, run->di, size)) {
+        return false;
+    }
+    cpu->stats.io_accesses++;
+    (void)segment_write(cpu, SEG_ES, run->di, size, ports_read(cpu->board.ports, port, size));
+    run_commit(cpu, run, 1, false, true);
+    return true;
+}
+static bool outs_element(struct cpu *cpu, const struct insn *insn, unsigned size, struct run *run)
+{
+    uint16_t port = reg16(cpu, REG_DX);
+    uint64_t value;
+
+    if (!control_io_allowed(cpu, port, size) || !segment_read(cpu, ea_segment(insn), run->si, size, &value)) {
+        return false;
+    }
+    cpu->stats.io_accesses++;
+    ports_write(cpu->board.ports, port, size, (uint32_t)value);
+    run_commit(cpu, run, 1, true, false);
+    return true;
+}
+#define SLICE_INS(size) ins_element(cpu, insn, size, &run)
+#define SLICE_OUTS(size) outs_element(cpu, insn, size, &run)
+STRINGS(ins, SLICE_INS)
+STRINGS(outs, SLICE_OUTS)

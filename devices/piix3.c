@@ -1,0 +1,176 @@
+/* piix3.c - PCI to ISA bridge: Intel 82371SB PIIX3 (April 1997, 290550-002), function 0.
+ *
+ * Inputs: "pirq0" to "pirq127" are the INTx wires of the PCI slots, number slot * 4 + intx (INTA# is 0); they are swizzled
+ * onto PIRQA-PIRQD as (slot - 1 + intx) modulo 4, as on QEMU's pc board, which SeaBIOS and our ACPI tables know. "isa0" to
+ * "isa15" are the IRQ lines of the ISA bus. Outputs "irq0" to "irq15" go to the interrupt controllers: each is the OR of
+ * its ISA line and of the PIRQs that registers 60h-63h route to it, so chips whose IRQ may be shared (the SCI on 9) are
+ * wired to "isaN" here and not to the controller itself.
+ *
+ * Not implemented here: what other chips of the board are (interrupt and DMA controllers, timers, ports 61h, 92h and
+ * CF9h, IDE); X-bus chip selects, motherboard interrupts and DMA routing, SMI control: those registers are kept without effect. */
+#include "devices/piix3.h"
+
+#include "devices/pci.h"
+
+#include <string.h>
+
+enum {
+    SLOT_PINS = 128,
+    ISA_LINES = 16,
+
+    CONFIG_PIRQRC = 0x60, /* A to D: 60h to 63h */
+    PIRQ_DISABLED = 0x80,
+    PIRQ_IRQ = 0x0f,
+    PIRQ_LINES = 4,
+};
+
+/* IRQs a PIRQ may be routed to: not 0, 1, 2, 8 and 13. */
+#define ROUTABLE_IRQS UINT32_C(0xdef8)
+
+struct piix3 {
+    struct device dev;
+    struct pci_function pci;
+    struct irq irq[ISA_LINES];
+    uint32_t slot_levels[SLOT_PINS / 32];
+    uint16_t isa_levels;
+    uint8_t pad_[6];
+};
+
+#define S struct piix3
+static const struct field piix3_fields[] = {
+    DEVICE_FIELDS(S),
+    FIELD_PCI(S),
+    WIRED(S, irq, "to the interrupt controllers"),
+    FIELD(S, slot_levels, "INTx wires, bit slot * 4 + intx"),
+    FIELD(S, isa_levels, "ISA IRQ lines"),
+    PAD(S, pad_),
+    FIELD_END,
+};
+#undef S
+
+/* Registers that are kept, and their values after reset (2.2, "PCI configuration registers"). */
+static const struct kept_register {
+    uint8_t offset, writable, reset;
+} kept_registers[] = {
+    { 0x4c, 0xff, 0x4d }, { 0x4e, 0xff, 0x03 }, { 0x4f, 0x01, 0x00 }, { 0x60, 0x8f, 0x80 }, { 0x61, 0x8f, 0x80 },
+    { 0x62, 0x8f, 0x80 }, { 0x63, 0x8f, 0x80 }, { 0x69, 0xfe, 0x02 }, { 0x6a, 0xff, 0x00 }, { 0x6b, 0xff, 0x00 },
+    { 0x70, 0xef, 0x80 }, { 0x76, 0x8f, 0x0c }, { 0x77, 0x8f, 0x0c }, { 0x78, 0xff, 0x02 }, { 0x79, 0xff, 0x00 },
+    { 0x80, 0x7f, 0x00 }, { 0x82, 0x0f, 0x00 }, { 0xa0, 0x1f, 0x08 }, { 0xa2, 0xff, 0x00 }, { 0xa3, 0xff, 0x00 },
+    { 0xa4, 0xff, 0x00 }, { 0xa5, 0xff, 0x00 }, { 0xa6, 0xff, 0x00 }, { 0xa7, 0xff, 0x00 }, { 0xa8, 0xff, 0x0f },
+    { 0xaa, 0xff, 0x00 }, { 0xab, 0xff, 0x00 }, { 0xac, 0xff, 0x00 }, { 0xae, 0xff, 0x00 },
+};
+
+/* Levels of PIRQA to PIRQD: pin slot * 4 + intx pulls line (slot - 1 + intx) modulo 4. */
+static unsigned pirq_levels(const struct piix3 *isa)
+{
+    unsigned levels = 0;
+
+    for (unsigned slot = 0; slot < SLOT_PINS / 4; slot++) {
+        unsigned pins = isa->slot_levels[slot / 8] >> 4 * (slot % 8) & 0xf;
+        unsigned turn = (slot + 3) % 4;
+        levels |= pins << turn | pins >> (4 - turn);
+    }
+    return levels & 0xf;
+}
+
+/* The outputs: ISA lines and routed PIRQs together. */
+static uint32_t irq_levels(const struct piix3 *isa)
+{
+    uint32_t levels = isa->isa_levels;
+    unsigned pirqs = pirq_levels(isa);
+
+    for (unsigned line = 0; line < PIRQ_LINES; line++) {
+        uint8_t route = isa->pci.config[CONFIG_PIRQRC + line];
+        if ((pirqs >> line & 1) != 0 && (route & PIRQ_DISABLED) == 0) {
+            levels |= UINT32_C(1) << (route & PIRQ_IRQ) & ROUTABLE_IRQS;
+        }
+    }
+    return levels;
+}
+
+static void piix3_update(struct piix3 *isa, uint32_t irqs)
+{
+    uint32_t levels = irq_levels(isa);
+
+    for (unsigned i = 0; i < ISA_LINES; i++) {
+        if ((irqs >> i & 1) != 0) {
+            irq_set(&isa->irq[i], (levels >> i & 1) != 0);
+        }
+    }
+}
+
+static void piix3_set_input(struct device *dev, unsigned pin, bool level)
+{
+    struct piix3 *isa = (struct piix3 *)(void *)dev;
+
+    if (pin < SLOT_PINS) {
+        uint32_t bit = UINT32_C(1) << pin % 32;
+        uint32_t *levels = &isa->slot_levels[pin / 32];
+        *levels = level ? *levels | bit : *levels & ~bit;
+        piix3_update(isa, ROUTABLE_IRQS);
+    } else if (pin < SLOT_PINS + ISA_LINES) {
+        uint32_t bit = UINT32_C(1) << (pin - SLOT_PINS);
+        isa->isa_levels = (uint16_t)(level ? isa->isa_levels | bit : isa->isa_levels & ~bit);
+        piix3_update(isa, bit);
+    }
+}
+
+static void piix3_config_written(struct device *dev, unsigned offset, unsigned size)
+{
+    (void)offset;
+    (void)size;
+    piix3_update((struct piix3 *)(void *)dev, ROUTABLE_IRQS);
+}
+
+static bool piix3_init(struct device *dev, const struct property *properties, struct error *err)
+{
+    struct piix3 *isa = (struct piix3 *)(void *)dev;
+    struct pci_function *pci = &isa->pci;
+
+    (void)properties;
+    (void)err;
+    pci_init(pci, dev, 0x8086, 0x7000, 0x060100, 0);
+    pci->config[0x0e] = 0x80; /* multi-function */
+    store_le16(&pci->writable[4], 0x0108);
+    pci->config_written = piix3_config_written;
+    for (size_t i = 0; i < sizeof kept_registers / sizeof kept_registers[0]; i++) {
+        pci->writable[kept_registers[i].offset] = kept_registers[i].writable;
+    }
+    return true;
+}
+
+/* Input levels are their sources' and stay. */
+static void piix3_reset(struct device *dev)
+{
+    struct piix3 *isa = (struct piix3 *)(void *)dev;
+
+    pci_reset(&isa->pci);
+    store_le16(&isa->pci.config[4], 0x0007); /* ports, memory and bus master hardwired on */
+    store_le16(&isa->pci.config[6], 0x0200);
+    for (size_t i = 0; i < sizeof kept_registers / sizeof kept_registers[0]; i++) {
+        isa->pci.config[kept_registers[i].offset] = kept_registers[i].reset;
+    }
+    piix3_update(isa, 0xffff);
+}
+
+static const struct pin_group piix3_inputs[] = {
+    { "pirq", 0, SLOT_PINS },
+    { "isa", SLOT_PINS, ISA_LINES },
+    { NULL, 0, 0 },
+};
+static const struct output piix3_outputs[] = {
+    { "irq", offsetof(struct piix3, irq), ISA_LINES },
+    { NULL, 0, 0 },
+};
+
+const struct device_class piix3_class = {
+    .name = "piix3",
+    .doc = "PCI to ISA bridge, interrupt routing",
+    .size = sizeof(struct piix3),
+    .fields = piix3_fields,
+    .inputs = piix3_inputs,
+    .outputs = piix3_outputs,
+    .init = piix3_init,
+    .reset = piix3_reset,
+    .set_input = piix3_set_input,
+};

@@ -1,0 +1,197 @@
+/* block_overlay.c - what a guest writes with -snapshot: kept by cluster in an unnamed temporary file, gone at the end.
+ *
+ * A hash table (open addressing, linear probing) gives the place in the file of each cluster that was written. The first
+ * write to a cluster copies the rest of it from the image.
+ *
+ * Not implemented: commit to the image. */
+#define _FILE_OFFSET_BITS 64
+#define _DEFAULT_SOURCE
+#define _DARWIN_C_SOURCE
+#include "frontends/host/block_raw.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { CLUSTER_SECTORS = 32, CLUSTER_SIZE = CLUSTER_SECTORS * SECTOR_SIZE, TABLE_START = 1024 };
+
+struct cluster {
+    uint64_t key;  /* cluster number + 1; 0: free */
+    uint64_t slot; /* place in the file, in clusters */
+};
+
+struct block_overlay {
+    int fd;
+    struct cluster *table;
+    size_t capacity; /* power of two */
+    size_t used;     /* also the next free slot */
+    uint8_t copy[CLUSTER_SIZE];
+};
+
+static int open_temporary(struct error *err)
+{
+    const char *directories[] = {getenv("TMPDIR"), "/var/tmp", "/tmp"};
+    char name[512];
+
+    for (unsigned n = 0; n < 3; n++) {
+        if (directories[n] == NULL || directories[n][0] == '\0') {
+            continue;
+        }
+        int length = snprintf(name, sizeof name, "%s/tick86-XXXXXX", directories[n]);
+        if (length < 0 || (size_t)length >= sizeof name) {
+            continue;
+        }
+        int fd = mkstemp(name);
+        if (fd >= 0) {
+            unlink(name);
+            return fd;
+        }
+    }
+    error_set(err, "cannot create a temporary file for -snapshot: %s", strerror(errno));
+    error_hint(err, "set TMPDIR to a directory that can be written");
+    return -1;
+}
+
+struct block_overlay *overlay_create(struct error *err)
+{
+    struct block_overlay *overlay = calloc(1, sizeof *overlay);
+    struct cluster *table = calloc(TABLE_START, sizeof *table);
+
+    if (overlay == NULL || table == NULL) {
+        free(overlay);
+        free(table);
+        error_set(err, "cannot create the overlay for -snapshot: out of memory");
+        error_hint(err, "close other programs");
+        return NULL;
+    }
+    overlay->table = table;
+    overlay->capacity = TABLE_START;
+    overlay->fd = open_temporary(err);
+    if (overlay->fd < 0) {
+        free(table);
+        free(overlay);
+        return NULL;
+    }
+    return overlay;
+}
+
+void overlay_destroy(struct block_overlay *overlay)
+{
+    if (overlay != NULL) {
+        close(overlay->fd);
+        free(overlay->table);
+        free(overlay);
+    }
+}
+
+/* The entry of the cluster, or the free one where it belongs. */
+static struct cluster *find(struct cluster *table, size_t capacity, uint64_t key)
+{
+    size_t at = (size_t)((key * UINT64_C(0x9e3779b97f4a7c15)) >> 20) & (capacity - 1);
+
+    while (table[at].key != 0 && table[at].key != key) {
+        at = (at + 1) & (capacity - 1);
+    }
+    return &table[at];
+}
+
+static bool grow(struct block_overlay *overlay)
+{
+    size_t capacity = overlay->capacity * 2;
+    struct cluster *table = calloc(capacity, sizeof *table);
+
+    if (table == NULL) {
+        return false;
+    }
+    for (size_t n = 0; n < overlay->capacity; n++) {
+        if (overlay->table[n].key != 0) {
+            *find(table, capacity, overlay->table[n].key) = overlay->table[n];
+        }
+    }
+    free(overlay->table);
+    overlay->table = table;
+    overlay->capacity = capacity;
+    return true;
+}
+
+/* The part of a transfer that lies in the cluster of `sector`. */
+static uint32_t piece_of(uint64_t sector, uint32_t count)
+{
+    uint32_t rest = CLUSTER_SECTORS - (uint32_t)(sector % CLUSTER_SECTORS);
+
+    return rest < count ? rest : count;
+}
+
+bool overlay_read(struct block_image *image, uint64_t sector, uint32_t count, void *bytes)
+{
+    struct block_overlay *overlay = image->overlay;
+    uint8_t *at = bytes;
+
+    while (count != 0) {
+        uint32_t piece = piece_of(sector, count);
+        const struct cluster *cluster = find(overlay->table, overlay->capacity, sector / CLUSTER_SECTORS + 1);
+        if (cluster->key == 0) {
+            if (!image->driver->read(image, sector, piece, at)) {
+                return false;
+            }
+        } else if (!host_file_read(overlay->fd, cluster->slot * CLUSTER_SIZE + sector % CLUSTER_SECTORS * SECTOR_SIZE,
+                                   at, (size_t)piece * SECTOR_SIZE)) {
+            return block_host_error(image, "cannot read the snapshot overlay of");
+        }
+        at += (size_t)piece * SECTOR_SIZE;
+        sector += piece;
+        count -= piece;
+    }
+    return true;
+}
+
+/* Puts a whole cluster in the file: what the image has, with the sectors written replaced. */
+static bool add_cluster(struct block_image *image, uint64_t sector, uint32_t count, const uint8_t *bytes)
+{
+    struct block_overlay *overlay = image->overlay;
+    uint64_t first = sector - sector % CLUSTER_SECTORS;
+    uint64_t present = image->backend.sectors - first;
+    uint32_t sectors = present < CLUSTER_SECTORS ? (uint32_t)present : CLUSTER_SECTORS;
+
+    if (overlay->used + overlay->used / 2 >= overlay->capacity && !grow(overlay)) {
+        errno = ENOMEM;
+        return block_host_error(image, "cannot write the snapshot overlay of");
+    }
+    memset(overlay->copy, 0, CLUSTER_SIZE);
+    if (count != sectors && !image->driver->read(image, first, sectors, overlay->copy)) {
+        return false;
+    }
+    memcpy(overlay->copy + sector % CLUSTER_SECTORS * SECTOR_SIZE, bytes, (size_t)count * SECTOR_SIZE);
+    if (!host_file_write(overlay->fd, (uint64_t)overlay->used * CLUSTER_SIZE, overlay->copy, CLUSTER_SIZE)) {
+        return block_host_error(image, "cannot write the snapshot overlay of");
+    }
+    struct cluster *cluster = find(overlay->table, overlay->capacity, sector / CLUSTER_SECTORS + 1);
+    cluster->key = sector / CLUSTER_SECTORS + 1;
+    cluster->slot = overlay->used++;
+    return true;
+}
+
+bool overlay_write(struct block_image *image, uint64_t sector, uint32_t count, const void *bytes)
+{
+    struct block_overlay *overlay = image->overlay;
+    const uint8_t *at = bytes;
+
+    while (count != 0) {
+        uint32_t piece = piece_of(sector, count);
+        const struct cluster *cluster = find(overlay->table, overlay->capacity, sector / CLUSTER_SECTORS + 1);
+        if (cluster->key == 0) {
+            if (!add_cluster(image, sector, piece, at)) {
+                return false;
+            }
+        } else if (!host_file_write(overlay->fd, cluster->slot * CLUSTER_SIZE + sector % CLUSTER_SECTORS * SECTOR_SIZE,
+                                    at, (size_t)piece * SECTOR_SIZE)) {
+            return block_host_error(image, "cannot write the snapshot overlay of");
+        }
+        at += (size_t)piece * SECTOR_SIZE;
+        sector += piece;
+        count -= piece;
+    }
+    return true;
+}

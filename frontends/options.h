@@ -1,0 +1,76 @@
+/* options.h - the command line, from one table: parser, --help, the man page and the nearest name for a wrong one. */
+#ifndef FRONTENDS_OPTIONS_H
+#define FRONTENDS_OPTIONS_H
+
+#include "machine/tick86.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum { OPTIONS_DIRS = 8, OPTIONS_FILES = 16, OPTIONS_COPIES = 96 };
+
+enum display_kind { DISPLAY_DEFAULT, DISPLAY_NONE, DISPLAY_CURSES };
+enum rtc_base { RTC_UTC, RTC_LOCALTIME, RTC_DATE };
+
+struct drive_option {
+    bool is_used;
+    bool is_cdrom;
+    bool is_readonly;
+    bool is_snapshot;
+    const char *path; /* NULL: empty CD-ROM drive */
+    const char *format;
+};
+
+struct options {
+    uint64_t ram_bytes;
+    const char *bios;
+    const char *dirs[OPTIONS_DIRS];
+    unsigned dir_count;
+    const char *kernel, *initrd, *append;
+    struct drive_option drives[TICK86_DISKS];
+    const char *boot_order; /* letters, or NULL */
+    bool boot_menu;
+    bool is_snapshot;
+    const char *serial[TICK86_SERIAL_PORTS]; /* NULL: not given */
+    unsigned serial_count;
+    const char *monitor;
+    const char *debugcon;
+    bool is_nographic;
+    enum display_kind display;
+    bool has_vga;
+    bool has_debug_exit;
+    uint32_t debug_exit_port;
+    enum rtc_base rtc_base;
+    uint64_t rtc_seconds; /* for RTC_DATE: since 1970 */
+    bool is_time_virtual;
+    uint64_t ns_per_insn_q16; /* 0: default */
+    bool no_reboot, no_shutdown;
+    const char *name;
+    const char *log_items; /* -d */
+    const char *log_path;  /* -D */
+    const char *pidfile;
+    bool starts_stopped;
+    bool is_slow; /* --self-check=slow */
+    uint64_t stop_insns; /* UINT64_MAX: not set */
+    uint64_t stop_ns;
+    bool print_hash;
+    const char *files[OPTIONS_FILES]; /* bare arguments */
+    unsigned file_count;
+    bool wants_help, wants_version, wants_man;
+    char *copies[OPTIONS_COPIES];
+    unsigned copy_count;
+};
+
+/* Fills `options` from the arguments. False with `err` set for anything wrong, with what to do. End with options_free. */
+bool options_parse(struct options *options, int argc, char *const *argv, struct error *err);
+void options_free(struct options *options);
+
+/* --help, and the OPTIONS section of the man page (roff). */
+void options_print_help(FILE *out);
+void options_print_man(FILE *out);
+
+/* Reads "512", "512M", "2G" as bytes; a bare number is in units of `default_unit`. */
+bool options_parse_size(const char *text, uint64_t default_unit, uint64_t *bytes);
+
+#endif

@@ -1,0 +1,670 @@
+/* machine.c - builds the PC, runs it, feeds it and hashes it; see tick86.h.
+ *
+ * The run loop is where instructions and time meet: the processor runs exactly up to the next event, to the end of the
+ * budget or to a stop, so that everything happens at an instruction count that depends on nothing but the guest and its
+ * inputs, however a run is cut into pieces. Events that are due run before tick86_run returns, for the same reason. */
+#include "machine/machine.h"
+
+#include "devices/acpi_tables.h"
+#include "devices/fw_cfg.h"
+#include "devices/i440fx.h"
+#include "devices/i8042.h"
+#include "devices/i8259.h"
+#include "devices/ide.h"
+#include "devices/isa_debug_exit.h"
+#include "devices/mc146818.h"
+#include "machine/cpu_pins.h"
+#include "machine/kernel_loader.h"
+#include "machine/serial_input.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MIB UINT64_C(0x100000)
+#define RAM_MAX (UINT64_C(64) << 30)
+#define ONE_NS_AN_INSN UINT64_C(65536)
+#define RATIO_MAX (UINT64_C(1) << 32)
+
+enum {
+    BIOS_UNIT = 0x10000,
+    BIOS_MAX = 0x100000,
+    VGA_BIOS_MAX = 0x40000,
+    PROPERTIES_MAX = 32,
+    SLICE_MAX = 1 << 30, /* what cpu_run takes at once */
+    DEBUG_EXIT_PORT = 0x501
+};
+
+/* ---- what the processor and the clock ask of the board ---- */
+
+static int acknowledge(void *context)
+{
+    struct tick86 *machine = context;
+
+    return i8259_acknowledge(machine->chips[PC_PIC0], machine->chips[PC_PIC1]);
+}
+
+static uint64_t retired(void *context)
+{
+    const struct tick86 *machine = context;
+
+    return machine->cpu != NULL ? cpu_icount(machine->cpu) : 0;
+}
+
+/* An event is due earlier than anybody thought when this slice began: end it and think again. */
+static void deadline_is_sooner(void *context)
+{
+    struct tick86 *machine = context;
+
+    if (machine->is_running) {
+        cpu_request_stop(machine->cpu);
+    }
+}
+
+static void map_changed(void *context)
+{
+    cpu_map_changed(context);
+}
+
+/* ---- creation ---- */
+
+static bool check_config(const struct tick86_config *config, struct error *err)
+{
+    size_t bios = config->bios.size;
+
+    if (config->ram == NULL || config->ram_bytes < MIB || config->ram_bytes > RAM_MAX || config->ram_bytes % MIB != 0) {
+        error_set(err, "cannot build a machine with %llu bytes of memory", (unsigned long long)config->ram_bytes);
+        return error_hint(err, "give whole MiB, from 1 MiB to 64 GiB");
+    }
+    if (config->vram == NULL) {
+        return error_set(err, "cannot build a machine without video memory");
+    }
+    if (config->bios.bytes == NULL || bios == 0 || bios % BIOS_UNIT != 0 || bios > BIOS_MAX) {
+        error_set(err, "'%s' cannot be a BIOS: it has %zu bytes", config->bios.name ? config->bios.name : "", bios);
+        return error_hint(err, "a BIOS image is a multiple of 64 KiB and at most 1 MiB");
+    }
+    if (config->vga_bios.size > VGA_BIOS_MAX) {
+        return error_set(err, "the VGA BIOS '%s' is larger than 256 KiB", config->vga_bios.name);
+    }
+    for (unsigned n = 0; n < TICK86_DISKS; n++) {
+        if (config->drives[n].kind == DRIVE_DISK && config->drives[n].backend == NULL) {
+            return error_set(err, "disk %u has no image", n);
+        }
+    }
+    if (config->kernel.size != 0 && config->loader_rom.size == 0) {
+        return error_set(err, "cannot boot kernel '%s' without the loader ROM", config->kernel.name);
+    }
+    if (config->ns_per_insn_q16 > RATIO_MAX) {
+        return error_set(err, "an instruction cannot last longer than 65536 ns");
+    }
+    return true;
+}
+
+static bool copy_rom(struct memory *memory, uint8_t **bytes, const char *name, const struct tick86_blob *blob,
+                     uint64_t size, uint64_t ident, struct error *err)
+{
+    *bytes = calloc(1, (size_t)size);
+    if (*bytes == NULL) {
+        return error_set(err, "out of memory for the %s", name);
+    }
+    memcpy(*bytes, blob->bytes, blob->size);
+    return memory_init(memory, name, *bytes, size, ident, true, err);
+}
+
+/* The identity ranges of the memories follow one another. */
+static bool create_memories(struct tick86 *machine, const struct tick86_config *config, struct error *err)
+{
+    uint64_t ident = 0;
+
+    if (!memory_init(&machine->ram, "ram", config->ram, config->ram_bytes, ident, false, err)) {
+        return false;
+    }
+    ident += config->ram_bytes;
+    if (!memory_init(&machine->vram, "vram", config->vram, config->vram_bytes, ident, false, err)) {
+        return false;
+    }
+    ident += config->vram_bytes;
+    if (!copy_rom(&machine->bios, &machine->bios_bytes, "bios", &config->bios, config->bios.size, ident, err)) {
+        return false;
+    }
+    ident += config->bios.size;
+    if (config->vga_bios.size != 0) {
+        uint64_t size = GUEST_PAGE_SIZE;
+        while (size < config->vga_bios.size) {
+            size *= 2;
+        }
+        machine->has_vga_bios = true;
+        return copy_rom(&machine->vga_bios, &machine->vga_bios_bytes, "vga bios", &config->vga_bios, size, ident, err);
+    }
+    return true;
+}
+
+static bool create_cpu(struct tick86 *machine, const struct tick86_config *config, struct error *err)
+{
+    struct memory *memories[] = { &machine->ram, &machine->vram, &machine->bios, &machine->vga_bios };
+    struct cpu_board board = { .context = machine,
+                               .acknowledge = acknowledge,
+                               .space = machine->space,
+                               .ports = machine->ports,
+                               .clock = &machine->clock,
+                               .log = &machine->log };
+
+    machine->cpu = cpu_create(&board, config->use_block_cache, err);
+    if (machine->cpu == NULL) {
+        return false;
+    }
+    for (unsigned n = 0; n < sizeof memories / sizeof memories[0]; n++) {
+        /* Both callbacks of a memory get one context, which the CPU sets again when it finds code. */
+        memories[n]->code_written_context = machine->cpu;
+        memories[n]->flags_cleared = map_changed;
+    }
+    space_on_change(machine->space, map_changed, machine->cpu);
+    return true;
+}
+
+static bool is_on_board(const struct tick86_config *config, unsigned chip)
+{
+    return (chip != PC_DEBUGCON || config->debugcon != NULL) && (chip != PC_DEBUG_EXIT || config->debug_exit);
+}
+
+/* Properties that mean the same to every chip. */
+static unsigned common_properties(struct tick86 *machine, const struct tick86_config *config,
+                                  struct property properties[])
+{
+    static const char *const drive_names[TICK86_DISKS] = { "drive0", "drive1", "drive2", "drive3" };
+    static const char *const cd_names[TICK86_DISKS] = { "cd0", "cd1", "cd2", "cd3" };
+    unsigned count = 0;
+
+    properties[count++] = (struct property){ .name = "cpu", .pointer = machine->cpu };
+    properties[count++] = (struct property){ .name = "ram", .pointer = &machine->ram };
+    properties[count++] = (struct property){ .name = "bios", .pointer = &machine->bios };
+    properties[count++] = (struct property){ .name = "vram", .pointer = &machine->vram };
+    if (machine->has_vga_bios) {
+        properties[count++] = (struct property){ .name = "rom", .pointer = &machine->vga_bios };
+    }
+    for (unsigned n = 0; n < TICK86_DISKS; n++) {
+        const struct tick86_drive *drive = &config->drives[n];
+        if (drive->kind != DRIVE_NONE) {
+            properties[count++] =
+                (struct property){ .name = drive->kind == DRIVE_DISK ? drive_names[n] : cd_names[n],
+                                   .pointer = drive->backend };
+        }
+    }
+    properties[count++] = (struct property){ .name = "base_seconds", .number = config->rtc_base_seconds };
+    properties[count++] = (struct property){ .name = "ram_size", .number = config->ram_bytes };
+    properties[count++] = (struct property){ .name = "boot_menu", .number = config->boot_menu };
+    properties[count++] = (struct property){
+        .name = "boot_device", .number = config->boot_order != NULL ? (uint8_t)config->boot_order[0] : 'c' };
+    return count;
+}
+
+/* Properties of one chip. */
+static unsigned own_properties(struct tick86 *machine, const struct tick86_config *config, unsigned chip,
+                               struct property properties[])
+{
+    struct property *own = &properties[0];
+
+    switch (chip) {
+    case PC_PIC0:
+        *own = (struct property){ .name = "is_master", .number = 1 };
+        return 1;
+    case PC_COM1:
+    case PC_COM2:
+        *own = (struct property){ .name = "sink", .pointer = config->serial[chip - PC_COM1] };
+        return 1;
+    case PC_COM1_INPUT:
+    case PC_COM2_INPUT:
+        *own = (struct property){ .name = "port", .pointer = machine->chips[chip - PC_COM1_INPUT + PC_COM1] };
+        return 1;
+    case PC_DEBUGCON:
+        *own = (struct property){ .name = "sink", .pointer = config->debugcon };
+        return 1;
+    default:
+        return 0;
+    }
+}
+
+static bool create_chips(struct tick86 *machine, const struct tick86_config *config, struct error *err)
+{
+    struct device surroundings = {
+        .clock = &machine->clock, .log = &machine->log, .space = machine->space, .ports = machine->ports
+    };
+    uint16_t exit_port = config->debug_exit_port != 0 ? (uint16_t)config->debug_exit_port : DEBUG_EXIT_PORT;
+
+    for (unsigned chip = 0; chip < PC_CHIPS; chip++) {
+        struct property properties[PROPERTIES_MAX] = { { 0 } };
+        const struct placement *place = &pc_board[chip];
+        if (!is_on_board(config, chip)) {
+            continue;
+        }
+        unsigned count = own_properties(machine, config, chip, properties);
+        count += common_properties(machine, config, &properties[count]);
+        BUG_ON(count >= PROPERTIES_MAX); /* the end has no name */
+        machine->chips[chip] = device_create(place->class, place->name, &surroundings, properties, err);
+        if (machine->chips[chip] == NULL) {
+            return false;
+        }
+    }
+    return pc_wire(machine->chips, exit_port, err);
+}
+
+/* ---- what the firmware is told ---- */
+
+static bool add_kernel(struct device *fw_cfg, const struct tick86_config *config, uint64_t low_bytes, struct error *err)
+{
+    static const char bootorder[] = "/rom@genroms/loader.bin"; /* with the terminator, as SeaBIOS expects */
+    struct kernel_load load = { 0 };
+    struct kernel_request request = { .kernel = config->kernel,
+                                      .modules = &config->initrd,
+                                      .module_count = config->initrd.size != 0 ? 1 : 0,
+                                      .command_line = config->kernel_append,
+                                      .ram_below_4g = low_bytes };
+    bool is_good = true;
+
+    if (!kernel_load_prepare(&load, &request, err)) {
+        return false;
+    }
+    for (unsigned n = 0; is_good && n < load.item_count; n++) {
+        const struct kernel_item *item = &load.items[n];
+        is_good = fw_cfg_add_bytes(fw_cfg, item->key, item->bytes, item->size, err);
+    }
+    kernel_load_free(&load); /* fw_cfg has copied the bytes */
+    return is_good &&
+           fw_cfg_add_file(fw_cfg, "genroms/loader.bin", config->loader_rom.bytes, config->loader_rom.size, err) &&
+           fw_cfg_add_file(fw_cfg, "bootorder", bootorder, sizeof bootorder, err);
+}
+
+static bool add_firmware_files(struct tick86 *machine, const struct tick86_config *config, struct error *err)
+{
+    struct device *fw_cfg = machine->chips[PC_FW_CFG];
+    uint64_t low = i440fx_low_memory(config->ram_bytes);
+    struct acpi_config acpi = { .low_ram_bytes = low, .has_serial = { true, true }, .has_keyboard = true };
+
+    if (!fw_cfg_add_e820(fw_cfg, low, config->ram_bytes - low, err) || !acpi_tables_add(fw_cfg, &acpi, err)) {
+        return false;
+    }
+    for (unsigned n = 0; n < TICK86_OPTION_ROMS; n++) {
+        const struct tick86_blob *rom = &config->option_roms[n];
+        if (rom->size != 0 && !fw_cfg_add_file(fw_cfg, rom->name, rom->bytes, rom->size, err)) {
+            return false;
+        }
+    }
+    return config->kernel.size == 0 || add_kernel(fw_cfg, config, low, err);
+}
+
+/* The geometry that the drive itself reports (devices/ide_ata.c): 16 heads of 63 sectors. */
+static void set_disk(struct mc146818_disk *disk, uint64_t sectors)
+{
+    uint64_t cylinders = sectors / (16 * 63);
+
+    disk->is_present = true;
+    disk->cylinders = (uint16_t)(cylinders < 1 ? 1 : cylinders > 16383 ? 16383 : cylinders);
+    disk->heads = 16;
+    disk->sectors = 63;
+    disk->translation = cylinders <= 1024 ? TRANSLATION_NONE : TRANSLATION_LBA;
+}
+
+static void fill_cmos(struct tick86 *machine, const struct tick86_config *config)
+{
+    uint64_t low = i440fx_low_memory(config->ram_bytes);
+    struct mc146818_pc_config cmos = { .ram_below_4g_bytes = low,
+                                       .ram_above_4g_bytes = config->ram_bytes - low,
+                                       .cpus = 1,
+                                       .boot_order = config->boot_order != NULL ? config->boot_order : "cd" };
+
+    for (unsigned n = 0; n < TICK86_DISKS; n++) {
+        if (config->drives[n].kind == DRIVE_DISK) {
+            set_disk(&cmos.disks[n], config->drives[n].backend->sectors);
+        }
+    }
+    mc146818_set_pc_config(machine->chips[PC_RTC], &cmos);
+}
+
+static bool build(struct tick86 *machine, const struct tick86_config *config, struct error *err)
+{
+    machine->space = space_create(&machine->log);
+    machine->ports = ports_create(&machine->log);
+    if (machine->space == NULL || machine->ports == NULL) {
+        return error_set(err, "out of memory for the machine");
+    }
+    if (!create_memories(machine, config, err) || !create_cpu(machine, config, err) ||
+        !create_chips(machine, config, err) || !add_firmware_files(machine, config, err)) {
+        return false;
+    }
+    fill_cmos(machine, config);
+    tick86_reset(machine); /* again, now that the wires lead somewhere */
+    return true;
+}
+
+struct tick86 *tick86_create(const struct tick86_config *config, struct error *err)
+{
+    if (!check_config(config, err)) {
+        return NULL;
+    }
+    struct tick86 *machine = calloc(1, sizeof *machine);
+    if (machine == NULL) {
+        error_set(err, "out of memory for the machine");
+        return NULL;
+    }
+    machine->dead_since_ns = CLOCK_NEVER;
+    log_init(&machine->log, config->log_sink, config->log_context, config->log_level);
+    clock_init(&machine->clock, config->ns_per_insn_q16 != 0 ? config->ns_per_insn_q16 : ONE_NS_AN_INSN, retired,
+               deadline_is_sooner, machine);
+    if (!build(machine, config, err)) {
+        tick86_destroy(machine);
+        return NULL;
+    }
+    return machine;
+}
+
+void tick86_destroy(struct tick86 *machine)
+{
+    if (machine == NULL) {
+        return;
+    }
+    for (unsigned chip = PC_CHIPS; chip-- > 0;) {
+        device_destroy(machine->chips[chip]);
+    }
+    space_destroy(machine->space);
+    ports_destroy(machine->ports);
+    cpu_destroy(machine->cpu);
+    memory_destroy(&machine->ram);
+    memory_destroy(&machine->vram);
+    memory_destroy(&machine->bios);
+    memory_destroy(&machine->vga_bios);
+    free(machine->bios_bytes);
+    free(machine->vga_bios_bytes);
+    free(machine);
+}
+
+/* ---- running ---- */
+
+/* What a chip, the processor or the caller's sinks ask for, most urgent first. */
+static bool take_stop(struct tick86 *machine, enum tick86_stop *stop)
+{
+    struct device *pins = machine->chips[PC_PINS];
+    unsigned requests = cpu_pins_requests(pins);
+
+    if (requests & REQUEST_DEBUG_EXIT) {
+        cpu_pins_take(pins, REQUEST_DEBUG_EXIT);
+        *stop = STOP_DEBUG_EXIT;
+    } else if (requests & REQUEST_POWEROFF) {
+        cpu_pins_take(pins, REQUEST_POWEROFF);
+        *stop = STOP_POWEROFF;
+    } else if (requests & REQUEST_RESET) {
+        cpu_pins_take(pins, REQUEST_RESET);
+        *stop = STOP_RESET;
+    } else if (machine->cpu->halted_state == CPU_SHUTDOWN) {
+        *stop = STOP_TRIPLE_FAULT;
+    } else if (machine->is_stop_requested) {
+        machine->is_stop_requested = false;
+        *stop = STOP_REQUESTED;
+    } else {
+        return false;
+    }
+    return true;
+}
+
+/* In HLT: lets time pass to the next event, but not past until_ns. A guest that halted with interrupts off gets one more
+ * second, in which disks and serial ports finish what they were told. False when it is dead. */
+static bool wait_for_event(struct tick86 *machine, uint64_t until_ns)
+{
+    uint64_t now = clock_now(&machine->clock);
+    uint64_t next = clock_next_deadline(&machine->clock);
+    uint64_t target = next < until_ns ? next : until_ns;
+
+    if ((machine->cpu->eflags & FLAG_IF) != 0) {
+        machine->dead_since_ns = CLOCK_NEVER;
+    } else {
+        if (machine->dead_since_ns == CLOCK_NEVER) {
+            machine->dead_since_ns = now;
+        }
+        uint64_t end = machine->dead_since_ns + NS_PER_SECOND;
+        if (now >= end) {
+            return false;
+        }
+        target = end < target ? end : target;
+    }
+    if (target == CLOCK_NEVER) {
+        return false;
+    }
+    if (target > now) {
+        clock_skip(&machine->clock, target - now);
+    }
+    return true;
+}
+
+static uint64_t smaller(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Runs up to whatever comes first. `insns` is at least 1. */
+static void run_slice(struct tick86 *machine, uint64_t until_ns, uint64_t insns)
+{
+    uint64_t deadline = smaller(clock_next_deadline(&machine->clock), until_ns);
+    uint64_t count = smaller(smaller(insns, SLICE_MAX), clock_insns_until(&machine->clock, deadline));
+
+    machine->dead_since_ns = CLOCK_NEVER;
+    machine->is_running = true;
+    cpu_run(machine->cpu, (uint32_t)count);
+    machine->is_running = false;
+}
+
+enum tick86_stop tick86_run(struct tick86 *machine, uint64_t until_ns, uint64_t max_insns)
+{
+    struct cpu *cpu = machine->cpu;
+    uint64_t start = cpu_icount(cpu);
+    uint64_t end = max_insns < UINT64_MAX - start ? start + max_insns : UINT64_MAX;
+    enum tick86_stop stop;
+
+    for (;;) {
+        clock_run_due(&machine->clock);
+        if (take_stop(machine, &stop)) {
+            return stop;
+        }
+        if (cpu_icount(cpu) >= end || clock_now(&machine->clock) >= until_ns) {
+            return STOP_BUDGET;
+        }
+        if (cpu->halted_state == CPU_HALTED && !cpu_has_work(cpu) && (cpu->pending & PENDING_DEBUG) == 0) {
+            if (!wait_for_event(machine, until_ns)) {
+                return STOP_DEAD;
+            }
+        } else {
+            run_slice(machine, until_ns, end - cpu_icount(cpu));
+        }
+    }
+}
+
+void tick86_request_stop(struct tick86 *machine)
+{
+    machine->is_stop_requested = true;
+    if (machine->is_running) {
+        cpu_request_stop(machine->cpu);
+    }
+}
+
+uint64_t tick86_icount(const struct tick86 *machine)
+{
+    return cpu_icount(machine->cpu);
+}
+
+uint64_t tick86_now_ns(const struct tick86 *machine)
+{
+    return clock_now(&machine->clock);
+}
+
+bool tick86_is_halted(const struct tick86 *machine)
+{
+    return machine->cpu->halted_state == CPU_HALTED;
+}
+
+uint32_t tick86_debug_exit_value(const struct tick86 *machine)
+{
+    const struct device *dev = machine->chips[PC_DEBUG_EXIT];
+
+    return dev != NULL ? isa_debug_exit_value(dev) : 0;
+}
+
+/* ---- inputs ---- */
+
+void tick86_reset(struct tick86 *machine)
+{
+    space_begin(machine->space);
+    for (unsigned chip = 0; chip < PC_CHIPS; chip++) {
+        struct device *dev = machine->chips[chip];
+        if (dev != NULL && dev->class->reset != NULL) {
+            dev->class->reset(dev);
+        }
+    }
+    space_commit(machine->space);
+    cpu_reset(machine->cpu, false);
+    /* Whoever drove a wire while it was reset asked for nothing. */
+    cpu_pins_take(machine->chips[PC_PINS], REQUEST_DEBUG_EXIT | REQUEST_POWEROFF | REQUEST_RESET);
+}
+
+void tick86_power_button(struct tick86 *machine)
+{
+    cpu_pins_press_power(machine->chips[PC_PINS]);
+}
+
+void tick86_nmi(struct tick86 *machine)
+{
+    cpu_pins_pulse_nmi(machine->chips[PC_PINS]);
+}
+
+void tick86_key(struct tick86 *machine, enum key_code key, bool pressed)
+{
+    i8042_key(machine->chips[PC_KBC], key, pressed);
+}
+
+void tick86_mouse(struct tick86 *machine, int dx, int dy, int dz, unsigned buttons)
+{
+    i8042_mouse(machine->chips[PC_KBC], dx, dy, dz, buttons);
+}
+
+size_t tick86_serial_input(struct tick86 *machine, unsigned port, const uint8_t *bytes, size_t size)
+{
+    BUG_ON(port >= TICK86_SERIAL_PORTS);
+    return serial_input_put(machine->chips[PC_COM1_INPUT + port], bytes, size);
+}
+
+void tick86_set_ratio(struct tick86 *machine, uint64_t ns_per_insn_q16)
+{
+    clock_set_ratio(&machine->clock, ns_per_insn_q16 == 0 ? 1 : smaller(ns_per_insn_q16, RATIO_MAX));
+}
+
+bool tick86_change_medium(struct tick86 *machine, unsigned drive, struct block_backend *backend, bool force,
+                          struct error *err)
+{
+    return piix3_ide_set_medium(machine->chips[PC_IDE], drive, backend, force, err);
+}
+
+/* ---- hash ---- */
+
+/* The processor without what depends on how it got here: flags that were not computed yet, and notes to itself. */
+static uint64_t hash_cpu(const struct cpu *cpu, uint64_t seed)
+{
+    struct cpu copy = *cpu;
+
+    copy.flags_result = cpu_get_eflags(cpu);
+    copy.flags_x = 0;
+    copy.pending &= PENDING_DEBUG;
+    if (copy.shadow_icount != cpu_icount(cpu)) {
+        copy.shadow_icount = ~UINT64_C(0);
+        copy.shadow_is_mov_ss = false;
+    }
+    return state_hash(cpu_fields, &copy, seed);
+}
+
+/* Pages of zeros count by being left out. */
+static uint64_t hash_memory(const struct memory *memory, uint64_t seed)
+{
+    static const uint8_t zeros[GUEST_PAGE_SIZE];
+    uint64_t hash = seed;
+
+    for (uint64_t at = 0; at < memory->size; at += GUEST_PAGE_SIZE) {
+        if (memcmp(&memory->host[at], zeros, GUEST_PAGE_SIZE) != 0) {
+            hash = hash_bytes(hash ^ at, &memory->host[at], GUEST_PAGE_SIZE);
+        }
+    }
+    return hash;
+}
+
+uint64_t tick86_hash(const struct tick86 *machine, bool with_ram)
+{
+    uint64_t hash = hash_cpu(machine->cpu, HASH_SEED);
+
+    hash = state_hash(clock_fields, &machine->clock, hash);
+    for (unsigned chip = 0; chip < PC_CHIPS; chip++) {
+        if (machine->chips[chip] != NULL) {
+            hash = state_hash(machine->chips[chip]->class->fields, machine->chips[chip], hash);
+        }
+    }
+    if (with_ram) {
+        hash = hash_memory(&machine->vram, hash_memory(&machine->ram, hash));
+    }
+    return hash;
+}
+
+/* ---- looking at memory ---- */
+
+bool tick86_read_physical(const struct tick86 *machine, uint64_t address, void *bytes, size_t size)
+{
+    uint8_t *out = bytes;
+
+    while (size != 0) {
+        uint64_t offset;
+        const struct region *region = space_lookup(machine->space, address, &offset);
+        size_t piece = GUEST_PAGE_SIZE - (size_t)(address % GUEST_PAGE_SIZE);
+        piece = piece < size ? piece : size;
+        if (region == NULL || region->kind != REGION_MEMORY) {
+            return false;
+        }
+        memcpy(out, &region->memory->host[region->memory_offset + offset], piece);
+        out += piece;
+        address += piece;
+        size -= piece;
+    }
+    return true;
+}
+
+bool tick86_read_linear(const struct tick86 *machine, uint64_t address, void *bytes, size_t size)
+{
+    uint8_t *out = bytes;
+
+    while (size != 0) {
+        phys_addr physical;
+        size_t piece = GUEST_PAGE_SIZE - (size_t)(address % GUEST_PAGE_SIZE);
+        piece = piece < size ? piece : size;
+        if (!cpu_translate_debug(machine->cpu, address, &physical) ||
+            !tick86_read_physical(machine, physical, out, piece)) {
+            return false;
+        }
+        out += piece;
+        address += piece;
+        size -= piece;
+    }
+    return true;
+}
+
+void tick86_get_stats(const struct tick86 *machine, struct tick86_stats *stats)
+{
+    const struct cpu_stats *from = &machine->cpu->stats;
+
+    *stats = (struct tick86_stats){ .blocks_decoded = from->blocks_decoded,
+                                    .blocks_retired = from->blocks_retired,
+                                    .insns_decoded = from->insns_decoded,
+                                    .dispatches = from->dispatches,
+                                    .tlb_fills = from->tlb_fills,
+                                    .tlb_flushes = from->tlb_flushes,
+                                    .link_misses = from->link_misses,
+                                    .slow_accesses = from->slow_accesses,
+                                    .interrupts = from->interrupts,
+                                    .io_accesses = from->io_accesses };
+}
+
+struct log *tick86_log(struct tick86 *machine)
+{
+    return &machine->log;
+}
