@@ -239,12 +239,12 @@ const struct binding bind_call_j = { { [LIVE] = { [FORM_REG] = { NULL, h_call_j1
     }                                                                                                                  \
     static HANDLER(h_call_m##bits)                                                                                     \
     {                                                                                                                  \
-        uint64_t eip, mask = cpu->mode & MODE_CODE32 ? 0xffffffffu : 0xffff;                                           \
-        if (!generic_read(cpu, insn, bits / 8, &eip) || !target_ok(cpu, eip) ||                                        \
+        uint64_t mask = cpu->mode & MODE_CODE32 ? 0xffffffffu : 0xffff;                                           \
+        if (!generic_read(cpu, insn, bits / 8, &cpu->operand[0]) || !target_ok(cpu, cpu->operand[0]) ||                                        \
             !stack_push(cpu, insn, bits / 8, return_eip(cpu, insn, 1) & mask)) {                                       \
             return fault_exit(cpu, insn);                                                                              \
         }                                                                                                              \
-        GO_TO(eip, bits);                                                                                              \
+        GO_TO(cpu->operand[0], bits);                                                                                              \
     }                                                                                                                  \
     static HANDLER(h_jmp_r##bits)                                                                                      \
     {                                                                                                                  \
@@ -256,11 +256,11 @@ const struct binding bind_call_j = { { [LIVE] = { [FORM_REG] = { NULL, h_call_j1
     }                                                                                                                  \
     static NOINLINE HANDLER(h_jmp_m##bits)                                                                             \
     {                                                                                                                  \
-        uint64_t eip;                                                                                                  \
-        if (!generic_read(cpu, insn, bits / 8, &eip) || !target_ok(cpu, eip)) {                                        \
+                                                                                                          \
+        if (!generic_read(cpu, insn, bits / 8, &cpu->operand[0]) || !target_ok(cpu, cpu->operand[0])) {                                        \
             return fault_exit(cpu, insn);                                                                              \
         }                                                                                                              \
-        GO_TO(eip, bits);                                                                                              \
+        GO_TO(cpu->operand[0], bits);                                                                                              \
     }
 CALL_E(16)
 CALL_E(32)
@@ -286,11 +286,11 @@ const struct binding bind_jmp_e = { { [LIVE] = { [FORM_REG] = SIZES_V(jmp_r), [F
 #define RET(bits)                                                                                                      \
     static NOINLINE HANDLER(h_ret##bits)                                                                               \
     {                                                                                                                  \
-        uint64_t eip, old_sp = cpu->gpr[REG_SP];                                                                       \
-        if (!stack_pop(cpu, insn, bits / 8, &eip)) {                                                                   \
+        uint64_t old_sp = cpu->gpr[REG_SP];                                                                       \
+        if (!stack_pop(cpu, insn, bits / 8, &cpu->operand[0])) {                                                                   \
             return fault_exit(cpu, insn);                                                                              \
         }                                                                                                              \
-        if (!target_ok(cpu, eip)) {                                                                                    \
+        if (!target_ok(cpu, cpu->operand[0])) {                                                                                    \
             cpu->gpr[REG_SP] = old_sp;                                                                                 \
             return fault_exit(cpu, insn);                                                                              \
         }                                                                                                              \
@@ -299,7 +299,7 @@ const struct binding bind_jmp_e = { { [LIVE] = { [FORM_REG] = SIZES_V(jmp_r), [F
         } else {                                                                                                       \
             set_reg16(cpu, REG_SP, (uint16_t)(reg16(cpu, REG_SP) + insn->d));                                          \
         }                                                                                                              \
-        GO_TO(eip, bits);                                                                                              \
+        GO_TO(cpu->operand[0], bits);                                                                                              \
     }
 RET(16)
 RET(32)

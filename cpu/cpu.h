@@ -281,7 +281,13 @@ struct cpu {
     uint64_t token_cs_base;     /* CS base that the tokens stand for; derived */
     bool step_cancelled;        /* an interrupt was entered by the instruction: no single-step trap; derived */
     bool code_breakpoints;      /* DR7 enables an instruction breakpoint; derived */
-    uint8_t derived_pad_[6];
+    bool operand_ok;            /* scratch, as are operand and operand_result; derived */
+    uint8_t derived_pad_[5];
+    /* Where handlers receive values from functions: a local variable whose address escapes would keep the compiler from
+     * making their last call a jump. Derived. */
+    uint64_t operand[2];
+    uint32_t operand_result;
+    uint8_t operand_pad_[4];
 
     struct tlb_entry *tlb_arrays[TLB_MODES]; /* derived; owned */
     struct tlb_cold *tlb_cold[TLB_MODES];    /* derived; owned */

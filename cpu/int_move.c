@@ -122,16 +122,16 @@ const struct binding bind_lea = { { [LIVE] = { [FORM_GENERIC] = { NULL, h_lea_m1
 static HANDLER(h_xlat)
 {
     uint32_t offset = reg32(cpu, REG_BX) + (uint8_t)cpu->gpr[REG_AX];
-    uint64_t value;
+    
 
     cpu->current = insn;
     if ((insn->sc >> 5 & 3) == 0) {
         offset &= 0xffff;
     }
-    if (!segment_read(cpu, ea_segment(insn), offset, 1, &value)) {
+    if (!segment_read(cpu, ea_segment(insn), offset, 1, &cpu->operand[0])) {
         return fault_exit(cpu, insn);
     }
-    cpu->gpr[REG_AX] = (cpu->gpr[REG_AX] & ~UINT64_C(0xff)) | (uint8_t)value;
+    cpu->gpr[REG_AX] = (cpu->gpr[REG_AX] & ~UINT64_C(0xff)) | (uint8_t)cpu->operand[0];
     NEXT_SLOW(1);
 }
 BIND_ONE(xlat, h_xlat)
@@ -403,13 +403,13 @@ static const struct insn *after_segment_load(struct cpu *cpu, const struct insn 
 #define POP_SREG(bits)                                                                                                 \
     static HANDLER(h_pop_sreg##bits)                                                                                   \
     {                                                                                                                  \
-        uint64_t value, old_sp = cpu->gpr[REG_SP];                                                                     \
+        uint64_t old_sp = cpu->gpr[REG_SP];                                                                     \
         unsigned mode = cpu->mode, seg = insn->r1;                                                                     \
         cpu_sync(cpu, insn);                                                                                           \
-        if (!stack_pop(cpu, insn, bits / 8, &value)) {                                                                 \
+        if (!stack_pop(cpu, insn, bits / 8, &cpu->operand[0])) {                                                                 \
             return fault_exit(cpu, insn);                                                                              \
         }                                                                                                              \
-        if (!segment_load(cpu, (enum segment_index)seg, (uint16_t)value)) {                                            \
+        if (!segment_load(cpu, (enum segment_index)seg, (uint16_t)cpu->operand[0])) {                                            \
             cpu->gpr[REG_SP] = old_sp;                                                                                 \
             return fault_exit(cpu, insn);                                                                              \
         }                                                                                                              \
@@ -432,10 +432,10 @@ static HANDLER(h_mov_sreg_r)
 static HANDLER(h_mov_sreg_m)
 {
     unsigned mode = cpu->mode, seg = insn->r1;
-    uint64_t value;
+    
 
     cpu_sync(cpu, insn);
-    if (!generic_read(cpu, insn, 2, &value) || !segment_load(cpu, (enum segment_index)seg, (uint16_t)value)) {
+    if (!generic_read(cpu, insn, 2, &cpu->operand[0]) || !segment_load(cpu, (enum segment_index)seg, (uint16_t)cpu->operand[0])) {
         return fault_exit(cpu, insn);
     }
     return after_segment_load(cpu, insn, mode, 1, seg);
@@ -469,13 +469,13 @@ const struct binding bind_mov_e_sreg = { { [LIVE] = { [FORM_REG] = SIZES_V(mov_r
 #define LOAD_FAR_POINTER(name, seg_, bits)                                                                             \
     static HANDLER(h_##name##bits)                                                                                     \
     {                                                                                                                  \
-        uint64_t offset, selector, ea = ea_generic(cpu, insn);                                                         \
+        uint64_t offset, ea = ea_generic(cpu, insn);                                                         \
         uint64_t mask = (insn->sc >> 5 & 3) == 0 ? 0xffff : 0xffffffffu;                                               \
         unsigned mode = cpu->mode;                                                                                     \
         cpu_sync(cpu, insn);                                                                                           \
         if (!segment_read(cpu, ea_segment(insn), ea, bits / 8, &offset) ||                                             \
-            !segment_read(cpu, ea_segment(insn), (ea + bits / 8) & mask, 2, &selector) ||                              \
-            !segment_load(cpu, seg_, (uint16_t)selector)) {                                                            \
+            !segment_read(cpu, ea_segment(insn), (ea + bits / 8) & mask, 2, &cpu->operand[0]) ||                              \
+            !segment_load(cpu, seg_, (uint16_t)cpu->operand[0])) {                                                            \
             return fault_exit(cpu, insn);                                                                              \
         }                                                                                                              \
         set_reg##bits(cpu, insn->r1, (uint##bits##_t)offset);                                                          \
@@ -493,22 +493,22 @@ LOAD_FAR(lgs, SEG_GS)
 
 static NOINLINE HANDLER(h_pop_z32_m)
 {
-    uint64_t value;
+    
 
-    if (!stack_pop(cpu, insn, 4, &value)) {
+    if (!stack_pop(cpu, insn, 4, &cpu->operand[0])) {
         return fault_exit(cpu, insn);
     }
-    set_reg32(cpu, insn->r1, (uint32_t)value);
+    set_reg32(cpu, insn->r1, (uint32_t)cpu->operand[0]);
     NEXT_SLOW(1);
 }
 static HANDLER(h_pop_z16_m)
 {
-    uint64_t value;
+    
 
-    if (!stack_pop(cpu, insn, 2, &value)) {
+    if (!stack_pop(cpu, insn, 2, &cpu->operand[0])) {
         return fault_exit(cpu, insn);
     }
-    set_reg16(cpu, insn->r1, (uint16_t)value);
+    set_reg16(cpu, insn->r1, (uint16_t)cpu->operand[0]);
     NEXT_SLOW(1);
 }
 static HANDLER(h_pop_z32_flat)
@@ -536,8 +536,8 @@ const struct binding bind_pop_z = { { [LIVE] = { [FORM_REG] = { NULL, h_pop_z16_
     }                                                                                                                  \
     static NOINLINE HANDLER(h_push_m##bits)                                                                            \
     {                                                                                                                  \
-        uint64_t value;                                                                                                \
-        if (!generic_read(cpu, insn, bits / 8, &value) || !stack_push(cpu, insn, bits / 8, value)) {                   \
+                                                                                                        \
+        if (!generic_read(cpu, insn, bits / 8, &cpu->operand[0]) || !stack_push(cpu, insn, bits / 8, cpu->operand[0])) {                   \
             return fault_exit(cpu, insn);                                                                              \
         }                                                                                                              \
         NEXT_SLOW(1);                                                                                                  \
@@ -565,20 +565,20 @@ const struct binding bind_push_e = { { [LIVE] = { [FORM_REG] = SIZES_V(push_r), 
 #define POP_E(bits)                                                                                                    \
     static HANDLER(h_pop_r##bits)                                                                                      \
     {                                                                                                                  \
-        uint64_t value;                                                                                                \
-        if (!stack_pop(cpu, insn, bits / 8, &value)) {                                                                 \
+                                                                                                        \
+        if (!stack_pop(cpu, insn, bits / 8, &cpu->operand[0])) {                                                                 \
             return fault_exit(cpu, insn);                                                                              \
         }                                                                                                              \
-        set_reg##bits(cpu, insn->r1, (uint##bits##_t)value);                                                           \
+        set_reg##bits(cpu, insn->r1, (uint##bits##_t)cpu->operand[0]);                                                           \
         NEXT_SLOW(1);                                                                                                  \
     }                                                                                                                  \
     static HANDLER(h_pop_m##bits)                                                                                      \
     {                                                                                                                  \
-        uint64_t value, old_sp = cpu->gpr[REG_SP];                                                                     \
-        if (!stack_pop(cpu, insn, bits / 8, &value)) {                                                                 \
+        uint64_t old_sp = cpu->gpr[REG_SP];                                                                     \
+        if (!stack_pop(cpu, insn, bits / 8, &cpu->operand[0])) {                                                                 \
             return fault_exit(cpu, insn);                                                                              \
         }                                                                                                              \
-        if (!generic_write(cpu, insn, bits / 8, value)) {                                                              \
+        if (!generic_write(cpu, insn, bits / 8, cpu->operand[0])) {                                                              \
             cpu->gpr[REG_SP] = old_sp;                                                                                 \
             return fault_exit(cpu, insn);                                                                              \
         }                                                                                                              \
@@ -603,6 +603,16 @@ static void set_sp(struct cpu *cpu, uint32_t value)
     }
 }
 
+/* A handler around do_<name>, which has local arrays. */
+#define SLOW_SIZED(name, bits)                                                                                         \
+    static HANDLER(h_##name##bits)                                                                                     \
+    {                                                                                                                  \
+        if (!do_##name##bits(cpu, insn)) {                                                                             \
+            return fault_exit(cpu, insn);                                                                              \
+        }                                                                                                              \
+        NEXT_SLOW(1);                                                                                                  \
+    }
+
 /* PUSHA, POPA: all eight accesses are checked before anything changes. */
 #define PUSHA(bits)                                                                                                    \
     static HANDLER(h_pusha##bits)                                                                                      \
@@ -620,14 +630,14 @@ static void set_sp(struct cpu *cpu, uint32_t value)
         set_sp(cpu, sp - 8 * (bits / 8));                                                                              \
         NEXT_SLOW(1);                                                                                                  \
     }                                                                                                                  \
-    static HANDLER(h_popa##bits)                                                                                       \
+    static NOINLINE bool do_popa##bits(struct cpu *cpu, const struct insn *insn)                                                                                       \
     {                                                                                                                  \
         uint32_t mask = sp_mask(cpu), sp = reg32(cpu, REG_SP);                                                         \
         uint64_t values[8];                                                                                            \
         cpu->current = insn;                                                                                           \
         for (unsigned k = 0; k < 8; k++) {                                                                             \
             if (!segment_read(cpu, SEG_SS, (sp + k * (bits / 8)) & mask, bits / 8, &values[k])) {                      \
-                return fault_exit(cpu, insn);                                                                          \
+                return false;                                                                                         \
             }                                                                                                          \
         }                                                                                                              \
         for (unsigned k = 0; k < 8; k++) {                                                                             \
@@ -636,8 +646,9 @@ static void set_sp(struct cpu *cpu, uint32_t value)
             }                                                                                                          \
         }                                                                                                              \
         set_sp(cpu, sp + 8 * (bits / 8));                                                                              \
-        NEXT_SLOW(1);                                                                                                  \
-    }
+        return true;                                                                                                   \
+    } \
+    SLOW_SIZED(popa, bits)
 PUSHA(16)
 PUSHA(32)
 BIND_SIZED(pusha)
@@ -645,7 +656,7 @@ BIND_SIZED(popa)
 
 /* ENTER (SDM vol. 2A): r1 is the nesting level, d the size of the frame. */
 #define ENTER_LEAVE(bits)                                                                                              \
-    static HANDLER(h_enter##bits)                                                                                      \
+    static NOINLINE bool do_enter##bits(struct cpu *cpu, const struct insn *insn)                                                                                      \
     {                                                                                                                  \
         uint32_t mask = sp_mask(cpu), sp = reg32(cpu, REG_SP), bp = reg32(cpu, REG_BP), frame;                         \
         unsigned level = insn->r1 & 31, size = bits / 8;                                                               \
@@ -654,18 +665,18 @@ BIND_SIZED(popa)
         frame = sp - size;                                                                                             \
         for (unsigned k = 1; k < level; k++) {                                                                         \
             if (!segment_read(cpu, SEG_SS, (bp - k * size) & mask, size, &links[k])) {                                 \
-                return fault_exit(cpu, insn);                                                                          \
+                return false;                                                                                         \
             }                                                                                                          \
         }                                                                                                              \
         for (unsigned k = 1; k <= level + 1; k++) {                                                                    \
             if (!segment_probe_write(cpu, SEG_SS, (sp - k * size) & mask, size)) {                                     \
-                return fault_exit(cpu, insn);                                                                          \
+                return false;                                                                                         \
             }                                                                                                          \
         }                                                                                                              \
         uint32_t end = sp - (level + 1) * size - (insn->d & 0xffff);                                                   \
         /* The final stack pointer must be writable too, as the processor checks. */                                   \
         if (!segment_probe_write(cpu, SEG_SS, end & mask, size)) {                                                     \
-            return fault_exit(cpu, insn);                                                                              \
+            return false;                                                                                             \
         }                                                                                                              \
         value = reg##bits(cpu, REG_BP);                                                                                \
         (void)segment_write(cpu, SEG_SS, frame & mask, size, value);                                                   \
@@ -680,18 +691,19 @@ BIND_SIZED(popa)
         }                                                                                                              \
         set_reg##bits(cpu, REG_BP, (uint##bits##_t)frame);                                                             \
         set_sp(cpu, end);                                                                                              \
-        NEXT_SLOW(1);                                                                                                  \
+        return true;                                                                                                   \
     }                                                                                                                  \
+    SLOW_SIZED(enter, bits) \
     static NOINLINE HANDLER(h_leave##bits)                                                                             \
     {                                                                                                                  \
         uint32_t bp = reg32(cpu, REG_BP) & sp_mask(cpu);                                                               \
-        uint64_t value;                                                                                                \
+                                                                                                        \
         cpu->current = insn;                                                                                           \
-        if (!segment_read(cpu, SEG_SS, bp, bits / 8, &value)) {                                                        \
+        if (!segment_read(cpu, SEG_SS, bp, bits / 8, &cpu->operand[0])) {                                                        \
             return fault_exit(cpu, insn);                                                                              \
         }                                                                                                              \
         set_sp(cpu, bp + bits / 8);                                                                                    \
-        set_reg##bits(cpu, REG_BP, (uint##bits##_t)value);                                                             \
+        set_reg##bits(cpu, REG_BP, (uint##bits##_t)cpu->operand[0]);                                                             \
         NEXT_SLOW(1);                                                                                                  \
     }
 ENTER_LEAVE(16)

@@ -216,8 +216,8 @@ static bool idivide32(struct cpu *cpu, uint32_t divisor)
     }                                                                                                                  \
     static HANDLER(h_##name##_m##bits)                                                                                 \
     {                                                                                                                  \
-        uint64_t value;                                                                                                \
-        if (!generic_read(cpu, insn, bits / 8, &value) || !function##bits(cpu, (uint##bits##_t)value)) {               \
+                                                                                                        \
+        if (!generic_read(cpu, insn, bits / 8, &cpu->operand[0]) || !function##bits(cpu, (uint##bits##_t)cpu->operand[0])) {               \
             return fault_exit(cpu, insn);                                                                              \
         }                                                                                                              \
         NEXT_SLOW(1);                                                                                                  \
@@ -387,19 +387,19 @@ BIND_RM(xadd, xadd_r, xadd)
 
 static HANDLER(h_cmpxchg8b)
 {
-    uint64_t value, expected = (uint64_t)reg32(cpu, REG_DX) << 32 | reg32(cpu, REG_AX);
+    uint64_t expected = (uint64_t)reg32(cpu, REG_DX) << 32 | reg32(cpu, REG_AX);
 
-    if (!generic_read_modify(cpu, insn, 8, &value)) {
+    if (!generic_read_modify(cpu, insn, 8, &cpu->operand[0])) {
         return fault_exit(cpu, insn);
     }
     uint32_t flags = flags_gather(cpu) & ~FLAG_ZF;
-    if (value == expected) {
+    if (cpu->operand[0] == expected) {
         (void)generic_write(cpu, insn, 8, (uint64_t)reg32(cpu, REG_CX) << 32 | reg32(cpu, REG_BX));
         flags |= FLAG_ZF;
     } else {
-        (void)generic_write(cpu, insn, 8, value);
-        set_reg32(cpu, REG_AX, (uint32_t)value);
-        set_reg32(cpu, REG_DX, (uint32_t)(value >> 32));
+        (void)generic_write(cpu, insn, 8, cpu->operand[0]);
+        set_reg32(cpu, REG_AX, (uint32_t)cpu->operand[0]);
+        set_reg32(cpu, REG_DX, (uint32_t)(cpu->operand[0] >> 32));
     }
     flags_scatter(cpu, flags);
     NEXT_SLOW(1);
@@ -411,15 +411,15 @@ BIND_ONE(cmpxchg8b, h_cmpxchg8b)
 #define BOUND(bits)                                                                                                    \
     static HANDLER(h_bound##bits)                                                                                      \
     {                                                                                                                  \
-        uint64_t ea = ea_generic(cpu, insn), low, high;                                                                \
+        uint64_t ea = ea_generic(cpu, insn);                                                                \
         uint64_t mask = (insn->sc >> 5 & 3) == 0 ? 0xffff : 0xffffffffu;                                               \
         cpu->current = insn;                                                                                           \
-        if (!segment_read(cpu, ea_segment(insn), ea, bits / 8, &low) ||                                                \
-            !segment_read(cpu, ea_segment(insn), (ea + bits / 8) & mask, bits / 8, &high)) {                           \
+        if (!segment_read(cpu, ea_segment(insn), ea, bits / 8, &cpu->operand[0]) ||                                                \
+            !segment_read(cpu, ea_segment(insn), (ea + bits / 8) & mask, bits / 8, &cpu->operand[1])) {                           \
             return fault_exit(cpu, insn);                                                                              \
         }                                                                                                              \
         int##bits##_t index = (int##bits##_t)reg##bits(cpu, insn->r1);                                                 \
-        if (index < (int##bits##_t)low || index > (int##bits##_t)high) {                                               \
+        if (index < (int##bits##_t)cpu->operand[0] || index > (int##bits##_t)cpu->operand[1]) {                                               \
             cpu_fault(cpu, VEC_BR);                                                                                    \
             return fault_exit(cpu, insn);                                                                              \
         }                                                                                                              \
@@ -447,13 +447,13 @@ static HANDLER(h_arpl_r)
 static HANDLER(h_arpl_m)
 {
     uint16_t rpl = reg16(cpu, insn->r1) & 3;
-    uint64_t selector;
+    
 
-    if (!generic_read_modify(cpu, insn, 2, &selector)) {
+    if (!generic_read_modify(cpu, insn, 2, &cpu->operand[0])) {
         return fault_exit(cpu, insn);
     }
-    bool below = (selector & 3) < rpl;
-    (void)generic_write(cpu, insn, 2, below ? (selector & ~UINT64_C(3)) | rpl : selector);
+    bool below = (cpu->operand[0] & 3) < rpl;
+    (void)generic_write(cpu, insn, 2, below ? (cpu->operand[0] & ~UINT64_C(3)) | rpl : cpu->operand[0]);
     set_zf(cpu, below);
     NEXT_SLOW(1);
 }

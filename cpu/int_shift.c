@@ -227,18 +227,18 @@ DOUBLE_SHIFTS(shrd, cl, 1)
         uint32_t index = reg##bits(cpu, insn->r1);                                                                     \
         int32_t signed_index = bits == 16 ? (int16_t)index : (int32_t)index;                                           \
         uint32_t by = (uint32_t)(signed_index >> (bits == 16 ? 4 : 5)) * (bits / 8);                                   \
-        uint64_t ea = ea_generic(cpu, insn) + by, value;                                                               \
+        uint64_t ea = ea_generic(cpu, insn) + by;                                                               \
         uint##bits##_t mask = (uint##bits##_t)((uint##bits##_t)1 << (index & (bits - 1)));                             \
         ea &= (insn->sc >> 5 & 3) == 0 ? 0xffff : 0xffffffffu;                                                         \
         cpu->current = insn;                                                                                           \
         if ((writes && !segment_probe_write(cpu, ea_segment(insn), ea, bits / 8)) ||                                   \
-            !segment_read(cpu, ea_segment(insn), ea, bits / 8, &value)) {                                              \
+            !segment_read(cpu, ea_segment(insn), ea, bits / 8, &cpu->operand[0])) {                                              \
             return fault_exit(cpu, insn);                                                                              \
         }                                                                                                              \
         if (writes) {                                                                                                  \
-            (void)segment_write(cpu, ea_segment(insn), ea, bits / 8, (uint##bits##_t)(BIT_##op(value, mask)));         \
+            (void)segment_write(cpu, ea_segment(insn), ea, bits / 8, (uint##bits##_t)(BIT_##op(cpu->operand[0], mask)));         \
         }                                                                                                              \
-        flags_set_c(cpu, (value & mask) != 0);                                                                         \
+        flags_set_c(cpu, (cpu->operand[0] & mask) != 0);                                                                         \
         NEXT_SLOW(1);                                                                                                  \
     }                                                                                                                  \
     static ALWAYS_INLINE bool b_##op##_mi##bits(struct cpu *cpu, const struct insn *insn, enum form form)              \

@@ -228,11 +228,11 @@ static bool flags_load(struct cpu *cpu, unsigned size, uint32_t image)
 #define POPF(bits)                                                                                                     \
     static HANDLER(h_popf##bits)                                                                                       \
     {                                                                                                                  \
-        uint64_t image, old_sp = cpu->gpr[REG_SP];                                                                     \
-        if (!stack_pop(cpu, insn, bits / 8, &image)) {                                                                 \
+        uint64_t old_sp = cpu->gpr[REG_SP];                                                                     \
+        if (!stack_pop(cpu, insn, bits / 8, &cpu->operand[0])) {                                                                 \
             return fault_exit(cpu, insn);                                                                              \
         }                                                                                                              \
-        if (!flags_load(cpu, bits / 8, (uint32_t)image)) {                                                             \
+        if (!flags_load(cpu, bits / 8, (uint32_t)cpu->operand[0])) {                                                             \
             cpu->gpr[REG_SP] = old_sp;                                                                                 \
             return fault_exit(cpu, insn);                                                                              \
         }                                                                                                              \
@@ -338,15 +338,12 @@ BIND_SIZED(lidt)
 
 /* A 16-bit source in a register (r1) or memory; a result to either. */
 #define READ16(value)                                                                                                  \
-    uint64_t value;                                                                                                    \
     cpu_sync(cpu, insn);                                                                                               \
-    if (IS_MEMORY) {                                                                                                   \
-        if (!generic_read(cpu, insn, 2, &value)) {                                                                     \
-            return fault_exit(cpu, insn);                                                                              \
-        }                                                                                                              \
-    } else {                                                                                                           \
-        value = reg16(cpu, insn->r1);                                                                                  \
-    }
+    cpu->operand[0] = reg16(cpu, insn->r1);                                                                            \
+    if (IS_MEMORY && !generic_read(cpu, insn, 2, &cpu->operand[0])) {                                                  \
+        return fault_exit(cpu, insn);                                                                                  \
+    }                                                                                                                  \
+    uint64_t value = cpu->operand[0];
 #define BIND_R_M(stem)                                                                                                 \
     extern const struct binding bind_##stem;                                                                           \
     const struct binding bind_##stem = { { [LIVE] = { [FORM_REG] = ALL_SIZES(h_##stem##_r),                            \
@@ -382,19 +379,17 @@ TAKES_SELECTOR(ltr, {
     return finish(cpu);
 })
 TAKES_SELECTOR(verr, {
-    bool ok;
-    if (!system_verify(cpu, (uint16_t)value, false, &ok)) {
+    if (!system_verify(cpu, (uint16_t)value, false, &cpu->operand_ok)) {
         return fault_exit(cpu, insn);
     }
-    set_zf(cpu, ok);
+    set_zf(cpu, cpu->operand_ok);
     NEXT_SLOW(1);
 })
 TAKES_SELECTOR(verw, {
-    bool ok;
-    if (!system_verify(cpu, (uint16_t)value, true, &ok)) {
+    if (!system_verify(cpu, (uint16_t)value, true, &cpu->operand_ok)) {
         return fault_exit(cpu, insn);
     }
-    set_zf(cpu, ok);
+    set_zf(cpu, cpu->operand_ok);
     NEXT_SLOW(1);
 })
 /* LMSW can set PE but not clear it. */
@@ -410,15 +405,15 @@ TAKES_SELECTOR(lmsw, {
 #define LAR_LSL(name, function, bits)                                                                                  \
     static const struct insn *do_##name##bits(struct cpu *cpu, const struct insn *insn, uint16_t selector)             \
     {                                                                                                                  \
-        uint32_t result = 0;                                                                                           \
-        bool ok;                                                                                                       \
-        if (!function(cpu, selector, &ok, &result)) {                                                                  \
+                                                                                                   \
+                                                                                                               \
+        if (!function(cpu, selector, &cpu->operand_ok, &cpu->operand_result)) {                                                                  \
             return fault_exit(cpu, insn);                                                                              \
         }                                                                                                              \
-        if (ok) {                                                                                                      \
-            set_reg##bits(cpu, insn->r1, (uint##bits##_t)result);                                                      \
+        if (cpu->operand_ok) {                                                                                                      \
+            set_reg##bits(cpu, insn->r1, (uint##bits##_t)cpu->operand_result);                                                      \
         }                                                                                                              \
-        set_zf(cpu, ok);                                                                                               \
+        set_zf(cpu, cpu->operand_ok);                                                                                               \
         NEXT_SLOW(1);                                                                                                  \
     }                                                                                                                  \
     static HANDLER(h_##name##_r##bits)                                                                                 \
@@ -428,12 +423,12 @@ TAKES_SELECTOR(lmsw, {
     }                                                                                                                  \
     static HANDLER(h_##name##_m##bits)                                                                                 \
     {                                                                                                                  \
-        uint64_t value;                                                                                                \
+                                                                                                        \
         cpu_sync(cpu, insn);                                                                                           \
-        if (!generic_read(cpu, insn, 2, &value)) {                                                                     \
+        if (!generic_read(cpu, insn, 2, &cpu->operand[0])) {                                                                     \
             return fault_exit(cpu, insn);                                                                              \
         }                                                                                                              \
-        return do_##name##bits(cpu, insn, (uint16_t)value);                                                            \
+        return do_##name##bits(cpu, insn, (uint16_t)cpu->operand[0]);                                                            \
     }
 #define LAR_LSL_SIZES(name, function)                                                                                  \
     LAR_LSL(name, function, 16)                                                                                        \
@@ -523,13 +518,13 @@ static HANDLER(h_mov_cr_r)
 BIND_ONE(mov_cr_r, h_mov_cr_r)
 static HANDLER(h_mov_r_dr)
 {
-    uint64_t value;
+    
 
     cpu_sync(cpu, insn);
-    if (!control_read_dr(cpu, insn->r2, &value)) {
+    if (!control_read_dr(cpu, insn->r2, &cpu->operand[0])) {
         return fault_exit(cpu, insn);
     }
-    set_reg32(cpu, insn->r1, (uint32_t)value);
+    set_reg32(cpu, insn->r1, (uint32_t)cpu->operand[0]);
     NEXT_SLOW(1);
 }
 BIND_ONE(mov_r_dr, h_mov_r_dr)
@@ -567,14 +562,14 @@ BIND_ONE(invlpg, h_invlpg)
 
 static HANDLER(h_rdmsr)
 {
-    uint64_t value;
+    
 
     cpu_sync(cpu, insn);
-    if (!control_rdmsr(cpu, reg32(cpu, REG_CX), &value)) {
+    if (!control_rdmsr(cpu, reg32(cpu, REG_CX), &cpu->operand[0])) {
         return fault_exit(cpu, insn);
     }
-    set_reg32(cpu, REG_AX, (uint32_t)value);
-    set_reg32(cpu, REG_DX, (uint32_t)(value >> 32));
+    set_reg32(cpu, REG_AX, (uint32_t)cpu->operand[0]);
+    set_reg32(cpu, REG_DX, (uint32_t)(cpu->operand[0] >> 32));
     NEXT_SLOW(1);
 }
 BIND_ONE(rdmsr, h_rdmsr)

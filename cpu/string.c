@@ -61,19 +61,20 @@ static void run_commit(struct cpu *cpu, struct run *run, uint32_t done, bool mov
     }
 }
 
-/* After a slice: on to the next instruction, or this one again. Charges one more instruction for each further slice. */
-static const struct insn *run_close(struct cpu *cpu, const struct insn *insn, const struct run *run, bool is_done)
+/* How a slice ended. */
+enum outcome { SLICE_FAULT, SLICE_AGAIN, SLICE_DONE };
+
+static enum outcome run_outcome(const struct run *run, bool is_done)
 {
-    if (!is_done && run->repeats && run->count != 0) {
-        cpu_sync(cpu, insn);
-        cpu->current = NULL; /* this slice has retired with the block's charge */
-        return NULL;
-    }
-    if (UNLIKELY(cpu->pending)) {
-        return leave_after(cpu, insn);
-    }
+    return !is_done && run->repeats && run->count != 0 ? SLICE_AGAIN : SLICE_DONE;
+}
+
+/* This instruction again; the slice that was done has retired with the block's charge. */
+static const struct insn *start_over(struct cpu *cpu, const struct insn *insn)
+{
+    cpu_sync(cpu, insn);
     cpu->current = NULL;
-    GO_LINK(1 + LINK_SLOTS);
+    return NULL;
 }
 
 /* Elements of `size` bytes from `offset` in the direction of `step` that lie on one page of the segment; 1 at least. */
@@ -271,17 +272,33 @@ static bool compare_slice(struct cpu *cpu, const struct insn *insn, unsigned siz
     return true;
 }
 
+/* The work is a function of its own, so that the handler has no locals and ends in a jump. */
 #define STRING(name, bits, slice)                                                                                      \
-    static HANDLER(h_##name##bits)                                                                                     \
+    static NOINLINE enum outcome run_##name##bits(struct cpu *cpu, const struct insn *insn)                            \
     {                                                                                                                  \
         struct run run;                                                                                                \
         bool is_done = false;                                                                                          \
         cpu->current = insn;                                                                                           \
         run_open(cpu, insn, bits / 8, &run);                                                                           \
         if (run.count != 0 && !(slice)) {                                                                              \
+            return SLICE_FAULT;                                                                                        \
+        }                                                                                                              \
+        return run_outcome(&run, is_done);                                                                             \
+    }                                                                                                                  \
+    static HANDLER(h_##name##bits)                                                                                     \
+    {                                                                                                                  \
+        enum outcome outcome = run_##name##bits(cpu, insn);                                                            \
+        if (UNLIKELY(outcome == SLICE_FAULT)) {                                                                        \
             return fault_exit(cpu, insn);                                                                              \
         }                                                                                                              \
-        return run_close(cpu, insn, &run, is_done);                                                                    \
+        if (outcome == SLICE_AGAIN) {                                                                                  \
+            return start_over(cpu, insn);                                                                              \
+        }                                                                                                              \
+        if (UNLIKELY(cpu->pending)) {                                                                                  \
+            return leave_after(cpu, insn);                                                                             \
+        }                                                                                                              \
+        cpu->current = NULL;                                                                                           \
+        GO_LINK(1 + LINK_SLOTS);                                                                                       \
     }
 #define STRINGS(name, slice)                                                                                           \
     STRING(name, 8, slice(1))                                                                                          \

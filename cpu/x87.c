@@ -488,7 +488,6 @@ X87_REG(fxch)
             }                                                                                                          \
             return true;                                                                                               \
         }                                                                                                              \
-        x87_clear_c1(cpu);                                                                                             \
         if (condition(cpu, cc)) {                                                                                      \
             x87_set(cpu, a, x87_get(cpu, b));                                                                          \
         }                                                                                                              \
@@ -591,6 +590,10 @@ static ALWAYS_INLINE void arith_memory(struct cpu *cpu, const struct insn *insn,
     }
     struct fpu_env env = FPU_ENV_INIT(cpu->fpu.control);
     note_denormal(&env, is_denormal, x87_get(cpu, top));
+    if (UNLIKELY(is_denormal) && fpu_env_is_prevented(&env)) {
+        (void)x87_commit(cpu, insn, &env);
+        return;
+    }
     struct float80 result = compute(operation, &env, x87_get(cpu, top), value);
     if (LIKELY(x87_commit(cpu, insn, &env))) {
         x87_set(cpu, top, result);
@@ -656,31 +659,29 @@ static ALWAYS_INLINE uint32_t relation_flags(enum f80_relation relation)
 
 enum { COMPARE_QUIET = 1, COMPARE_EFLAGS = 2 };
 
-/* Delivers ST(0) : b. `is_present`: both operands are there. True when pops are due. */
+/* Delivers ST(0) : b. `is_present`: both operands are there. True when pops are due. The condition codes are set whether
+ * the exceptions are masked or not, EFLAGS only when they are (SDM vol. 2, FCOMI). */
 static ALWAYS_INLINE bool compare(struct cpu *cpu, const struct insn *insn, struct float80 b, bool is_present,
                                   bool is_denormal, unsigned how)
 {
     enum f80_relation relation = F80_UNORDERED;
+    bool is_masked;
 
     if (UNLIKELY(!is_present)) {
-        if (!x87_stack_fault(cpu, insn, false)) {
-            return false;
-        }
+        is_masked = x87_stack_fault(cpu, insn, false);
     } else {
         struct fpu_env env = FPU_ENV_INIT(cpu->fpu.control);
         struct float80 a = x87_get(cpu, cpu->fpu.top);
         note_denormal(&env, is_denormal, a);
         relation = f80_compare(&env, a, b, (how & COMPARE_QUIET) != 0);
-        if (UNLIKELY(!x87_commit(cpu, insn, &env))) {
-            return false;
-        }
+        is_masked = x87_commit(cpu, insn, &env);
     }
-    if (how & COMPARE_EFLAGS) {
-        flags_scatter(cpu, relation_flags(relation));
-    } else {
+    if (!(how & COMPARE_EFLAGS)) {
         set_codes(cpu, X87_C0 | X87_C2 | X87_C3, relation_codes(relation));
+    } else if (LIKELY(is_masked)) {
+        flags_scatter(cpu, relation_flags(relation));
     }
-    return true;
+    return is_masked;
 }
 
 static ALWAYS_INLINE bool compare_registers(struct cpu *cpu, const struct insn *insn, unsigned i, unsigned how,
@@ -844,6 +845,7 @@ static bool partial(struct cpu *cpu, const struct insn *insn, remainder_fn *oper
         return false;
     }
     unsigned top = cpu->fpu.top, second = x87_st(cpu, 1);
+    set_codes(cpu, X87_C2, 0);
     if (x87_is_empty(cpu, top) || x87_is_empty(cpu, second)) {
         if (x87_stack_fault(cpu, insn, false)) {
             x87_set(cpu, top, f80_indefinite());
@@ -857,6 +859,9 @@ static bool partial(struct cpu *cpu, const struct insn *insn, remainder_fn *oper
         return true;
     }
     x87_set(cpu, top, result);
+    if ((result.sign_exp & 0x7fff) == 0x7fff) {
+        return true; /* a NaN: there is no quotient, and C0 and C3 keep their values */
+    }
     set_codes(cpu, X87_CODES,
               (q.quotient & 4 ? X87_C0 : 0u) | (q.quotient & 2 ? X87_C3 : 0u) | (q.quotient & 1 ? X87_C1 : 0u) |
                   (q.is_incomplete ? X87_C2 : 0u));

@@ -13,6 +13,7 @@
 #include "devices/ide.h"
 #include "devices/isa_debug_exit.h"
 #include "devices/mc146818.h"
+#include "devices/ns16550.h"
 #include "machine/cpu_pins.h"
 #include "machine/kernel_loader.h"
 #include "machine/serial_input.h"
@@ -254,13 +255,18 @@ static bool add_kernel(struct device *fw_cfg, const struct tick86_config *config
 {
     static const char bootorder[] = "/rom@genroms/loader.bin"; /* with the terminator, as SeaBIOS expects */
     struct kernel_load load = { 0 };
+    unsigned more = config->more_module_count < TICK86_MODULES_MAX ? config->more_module_count : TICK86_MODULES_MAX;
+    struct tick86_blob modules[1 + TICK86_MODULES_MAX] = { config->initrd };
     struct kernel_request request = { .kernel = config->kernel,
-                                      .modules = &config->initrd,
-                                      .module_count = config->initrd.size != 0 ? 1 : 0,
+                                      .modules = modules,
+                                      .module_count = (config->initrd.size != 0 ? 1 : 0) + more,
                                       .command_line = config->kernel_append,
                                       .ram_below_4g = low_bytes };
     bool is_good = true;
 
+    for (unsigned n = 0; n < more; n++) {
+        modules[1 + n] = config->more_modules[n];
+    }
     if (!kernel_load_prepare(&load, &request, err)) {
         return false;
     }
@@ -547,6 +553,12 @@ size_t tick86_serial_input(struct tick86 *machine, unsigned port, const uint8_t 
 {
     BUG_ON(port >= TICK86_SERIAL_PORTS);
     return serial_input_put(machine->chips[PC_COM1_INPUT + port], bytes, size);
+}
+
+void tick86_serial_break(struct tick86 *machine, unsigned port)
+{
+    BUG_ON(port >= TICK86_SERIAL_PORTS);
+    ns16550_receive_break(machine->chips[PC_COM1 + port]);
 }
 
 void tick86_set_ratio(struct tick86 *machine, uint64_t ns_per_insn_q16)

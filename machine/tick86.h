@@ -18,7 +18,7 @@
 
 struct tick86;
 
-enum { TICK86_DISKS = 4, TICK86_SERIAL_PORTS = 2, TICK86_OPTION_ROMS = 8 };
+enum { TICK86_DISKS = 4, TICK86_SERIAL_PORTS = 2, TICK86_OPTION_ROMS = 8, TICK86_MODULES_MAX = 15 };
 
 /* A file's bytes in memory; the caller keeps them until the machine is destroyed. */
 struct tick86_blob {
@@ -104,6 +104,7 @@ void tick86_key(struct tick86 *machine, enum key_code key, bool pressed);
 void tick86_mouse(struct tick86 *machine, int dx, int dy, int dz, unsigned buttons);
 /* Serial input is queued in the machine and delivered at the line's speed; returns how many of the bytes fitted. */
 size_t tick86_serial_input(struct tick86 *machine, unsigned port, const uint8_t *bytes, size_t size);
+void tick86_serial_break(struct tick86 *machine, unsigned port);
 /* From now on an instruction lasts ns_per_insn_q16 / 65536 ns (the pacer's only lever). */
 void tick86_set_ratio(struct tick86 *machine, uint64_t ns_per_insn_q16);
 /* Exchanges the medium of a CD-ROM drive; NULL ejects. False when the guest has locked the tray, unless `force`. */

@@ -283,7 +283,7 @@ START_TEST(environments)
     ck_assert_mem_eq(r->ram + MEMORY, real16, 14);
     RUN(1, 0x66, 0xd9, 0x34);
     ck_assert_mem_eq(r->ram + MEMORY + 12, "\x45\x23\xff\xff\xab\x47\x00\x00\x50\x23\xff\xff\x00\x10\x00\x00", 16);
-    RUN(1, 0xd9, 0x24);
+    RUN(1, 0x66, 0xd9, 0x24);
     ck_assert_uint_eq(fpu->opcode, 0x7ab);
 }
 END_TEST
@@ -334,7 +334,8 @@ static void random_register(uint8_t *at)
 
     switch (below(16)) {
     case 0:
-        exp = mantissa = 0;
+        exp = 0;
+        mantissa = 0;
         break;
     case 1:
         exp = 0x7fff;
@@ -566,6 +567,7 @@ START_TEST(same_as_host)
         }
     }
     munmap(page, 4096);
+    fflush(stdout);
     ck_assert_msg(wrong == 0, "%02x %02x: %u of %u differ", op[0], op[1], wrong, (unsigned)CASES);
 }
 END_TEST

@@ -1,7 +1,8 @@
 /* boot.c - brings firmware up without a frontend: boot BIOS VGABIOS [INSNS [DISK]].
  *
  * Prints what the guest writes to the debug console and to COM1, then why it stopped, count, CS:EIP and the text screen.
- * Environment: BOOT_RAM_MB, BOOT_SLOW (no block cache), BOOT_LOG (0-2), BOOT_INFO (a name for tick86_info). */
+ * Environment: BOOT_RAM_MB, BOOT_SLOW (no block cache), BOOT_LOG (0-2), BOOT_INFO (a name for tick86_info), BOOT_CD,
+ * BOOT_KERNEL, BOOT_INITRD, BOOT_APPEND and BOOT_LOADER (roms/loader.bin as built), BOOT_TYPE (bytes for COM1). */
 #include "machine/tick86.h"
 
 #include <inttypes.h>
@@ -84,6 +85,7 @@ int main(int argc, char **argv)
     static char screen[65536];
     struct byte_sink sink = { stdout, put_byte };
     struct block_backend disk = { .read = disk_read, .write = disk_write, .flush = disk_flush };
+    struct block_backend cd = { .read = disk_read, .is_readonly = true };
     struct error err = { "", "" };
 
     if (argc < 3) {
@@ -109,12 +111,29 @@ int main(int argc, char **argv)
         disk.sectors = image.size / SECTOR_SIZE;
         config.drives[0] = (struct tick86_drive){ DRIVE_DISK, &disk };
     }
+    if (getenv("BOOT_CD") != NULL) {
+        struct tick86_blob image = load(getenv("BOOT_CD"));
+        cd.context = (void *)(uintptr_t)image.bytes;
+        cd.sectors = image.size / SECTOR_SIZE;
+        config.drives[2] = (struct tick86_drive){ DRIVE_CDROM, &cd };
+    }
+    if (getenv("BOOT_KERNEL") != NULL && getenv("BOOT_LOADER") != NULL) {
+        config.kernel = load(getenv("BOOT_KERNEL"));
+        config.loader_rom = load(getenv("BOOT_LOADER"));
+        config.kernel_append = getenv("BOOT_APPEND");
+        if (getenv("BOOT_INITRD") != NULL) {
+            config.initrd = load(getenv("BOOT_INITRD"));
+        }
+    }
     struct tick86 *machine = tick86_create(&config, &err);
     if (machine == NULL) {
         fprintf(stderr, "boot: %s\n%s\n", err.message, err.hint);
         return 1;
     }
     uint64_t budget = argc > 3 ? strtoull(argv[3], NULL, 0) : 100000000;
+    if (getenv("BOOT_TYPE") != NULL) {
+        tick86_serial_input(machine, 0, (const uint8_t *)getenv("BOOT_TYPE"), strlen(getenv("BOOT_TYPE")));
+    }
     clock_t before = clock();
     enum tick86_stop stop = tick86_run(machine, UINT64_MAX, budget);
     double seconds = (double)(clock() - before) / CLOCKS_PER_SEC;

@@ -1,0 +1,111 @@
+/* session.c - what monitor, display and main loop do to one running machine. */
+#define _DEFAULT_SOURCE
+#include "frontends/session.h"
+#include "frontends/host/block.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define NS_PER_MS UINT64_C(1000000)
+
+void session_stop(struct session *session, const char *why)
+{
+    session->is_stopped = true;
+    session->why_stopped = why;
+}
+
+void session_cont(struct session *session)
+{
+    session->is_stopped = false;
+    session->why_stopped = NULL;
+}
+
+void session_quit(struct session *session, int exit_status)
+{
+    session->wants_quit = true;
+    session->exit_status = exit_status;
+}
+
+static void release(struct session *session, unsigned index)
+{
+    tick86_key(session->machine, session->held[index].key, false);
+    session->held[index] = session->held[--session->held_count];
+}
+
+void session_press(struct session *session, const enum key_code *keys, unsigned count, unsigned hold_ms)
+{
+    uint64_t at_ns = tick86_now_ns(session->machine) + hold_ms * NS_PER_MS;
+
+    for (unsigned n = 0; n < count; n++) {
+        for (unsigned held = 0; held < session->held_count;) {
+            if (session->held[held].key == keys[n]) {
+                release(session, held); /* pressed again before it was let go */
+            } else {
+                held++;
+            }
+        }
+        if (session->held_count == SESSION_KEYS) {
+            release(session, 0);
+        }
+        tick86_key(session->machine, keys[n], true);
+        session->held[session->held_count].key = keys[n];
+        session->held[session->held_count++].at_ns = at_ns;
+    }
+}
+
+uint64_t session_next_release(const struct session *session)
+{
+    uint64_t next = UINT64_MAX;
+
+    for (unsigned n = 0; n < session->held_count; n++) {
+        next = session->held[n].at_ns < next ? session->held[n].at_ns : next;
+    }
+    return next;
+}
+
+void session_release_due(struct session *session)
+{
+    uint64_t now = tick86_now_ns(session->machine);
+
+    for (unsigned n = session->held_count; n-- > 0;) { /* modifiers came first and go last */
+        if (session->held[n].at_ns <= now) {
+            release(session, n);
+        }
+    }
+}
+
+bool session_change_medium(struct session *session, unsigned drive, const char *path, bool force, struct error *err)
+{
+    struct block_options options = {.is_readonly = true};
+    struct block_backend *medium = path != NULL ? block_open(path, &options, err) : block_open_empty(err);
+
+    if (medium == NULL) {
+        return false;
+    }
+    if (!tick86_change_medium(session->machine, drive, path != NULL ? medium : NULL, force, err)) {
+        block_close(medium);
+        return false;
+    }
+    block_close(session->media[drive]);
+    session->media[drive] = medium;
+    session->media_paths[drive] = NULL;
+    return true;
+}
+
+void session_flush_disks(struct session *session)
+{
+    for (unsigned n = 0; n < TICK86_DISKS; n++) {
+        struct block_backend *medium = session->media[n];
+        if (medium != NULL && medium->flush != NULL && medium->sectors != 0 && !medium->is_readonly) {
+            medium->flush(medium->context);
+        }
+    }
+}
+
+void session_close(struct session *session)
+{
+    for (unsigned n = 0; n < TICK86_DISKS; n++) {
+        block_close(session->media[n]);
+        session->media[n] = NULL;
+    }
+}

@@ -1,0 +1,48 @@
+/* session.h - one running machine as the parts of the program see it: main loop, monitor, display. */
+#ifndef FRONTENDS_SESSION_H
+#define FRONTENDS_SESSION_H
+
+#include "machine/tick86.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { SESSION_KEYS = 32 };
+
+struct session {
+    struct tick86 *machine;
+    const char *name;
+    bool is_stopped;       /* by -S, stop, or the end of the guest */
+    const char *why_stopped;
+    bool wants_quit;
+    int exit_status;
+    struct block_backend *media[TICK86_DISKS]; /* owned; NULL where there is no drive */
+    const char *media_paths[TICK86_DISKS];
+    bool is_cdrom[TICK86_DISKS];
+    unsigned mouse_buttons;
+    /* Keys to be released when guest time comes. */
+    struct {
+        enum key_code key;
+        uint64_t at_ns;
+    } held[SESSION_KEYS];
+    unsigned held_count;
+};
+
+void session_stop(struct session *session, const char *why);
+void session_cont(struct session *session);
+void session_quit(struct session *session, int exit_status);
+
+/* Presses the keys together and releases them `hold_ms` of guest time later. */
+void session_press(struct session *session, const enum key_code *keys, unsigned count, unsigned hold_ms);
+/* Guest time of the next release, UINT64_MAX when there is none; and the releases that are due. */
+uint64_t session_next_release(const struct session *session);
+void session_release_due(struct session *session);
+
+/* Puts the image at `path` (NULL: nothing) into drive `drive`. False with `err` set. */
+bool session_change_medium(struct session *session, unsigned drive, const char *path, bool force, struct error *err);
+/* Flushes what the guest wrote to the host's disks. */
+void session_flush_disks(struct session *session);
+/* Closes all media. */
+void session_close(struct session *session);
+
+#endif
