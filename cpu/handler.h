@@ -49,7 +49,12 @@
     } while (0)
 #define TAIL(handler) TAIL_RETURN handler(cpu, insn)
 #else
-#define GO(record) return (record)
+#define GO(record)                                                                                                     \
+    do {                                                                                                               \
+        (void)cpu;                                                                                                     \
+        insn = (record);                                                                                               \
+        return insn;                                                                                                   \
+    } while (0)
 #define TAIL(handler) return handler(cpu, insn)
 #endif
 #define NEXT(n) GO(insn + (n))

@@ -164,12 +164,18 @@ static bool is_special(struct float80 a)
     return class == F80_CLASS_NAN || class == F80_CLASS_UNSUPPORTED;
 }
 
-/* A denormal in memory raises DE unless an operand is a NaN or the like, which comes first. */
-static ALWAYS_INLINE void note_denormal(struct fpu_env *env, bool is_denormal, struct float80 other)
+/* A denormal in memory raises DE, unless a NaN operand, an invalid operation or a division by zero comes first; unmasked, it comes
+ * before what the operation itself found. */
+static NOINLINE void note_denormal(struct fpu_env *env, struct float80 other)
 {
-    if (UNLIKELY(is_denormal) && !is_special(other)) {
-        env->exceptions |= FPU_DE;
+    if (is_special(other) || (env->exceptions & (FPU_IE | FPU_ZE))) {
+        return;
     }
+    if (!(env->control & FPU_DE)) {
+        env->exceptions = 0;
+        env->rounded_up = false;
+    }
+    env->exceptions |= FPU_DE;
 }
 
 /* ---- loads ---- */
@@ -276,7 +282,7 @@ static ALWAYS_INLINE bool b_fld_sti(struct cpu *cpu, const struct insn *insn)
         return false;
     }
     unsigned source = x87_st(cpu, insn->r1);
-    if (UNLIKELY(x87_is_empty(cpu, source)) && x87_is_empty(cpu, x87_st(cpu, 7))) {
+    if (UNLIKELY(x87_is_empty(cpu, source))) {
         if (x87_stack_fault(cpu, insn, false)) {
             x87_push_raw(cpu, f80_indefinite());
         }
@@ -438,6 +444,21 @@ static ALWAYS_INLINE bool b_fstp_sti(struct cpu *cpu, const struct insn *insn)
 }
 X87_REG(fstp_sti)
 
+/* D9 D8-DF: does not check ST(0); an empty one is not stored, only popped (as measured on AMD Zen). */
+static bool b_fstp1(struct cpu *cpu, const struct insn *insn)
+{
+    if (!x87_ready(cpu)) {
+        return false;
+    }
+    if (!x87_is_empty(cpu, cpu->fpu.top)) {
+        return store_sti(cpu, insn, true);
+    }
+    x87_clear_c1(cpu);
+    x87_pop(cpu);
+    return true;
+}
+X87_REG(fstp1)
+
 /* ---- moves between registers ---- */
 
 /* Masked underflow of FXCH: the empty ones of the two become the indefinite. */
@@ -589,12 +610,10 @@ static ALWAYS_INLINE void arith_memory(struct cpu *cpu, const struct insn *insn,
         return;
     }
     struct fpu_env env = FPU_ENV_INIT(cpu->fpu.control);
-    note_denormal(&env, is_denormal, x87_get(cpu, top));
-    if (UNLIKELY(is_denormal) && fpu_env_is_prevented(&env)) {
-        (void)x87_commit(cpu, insn, &env);
-        return;
-    }
     struct float80 result = compute(operation, &env, x87_get(cpu, top), value);
+    if (UNLIKELY(is_denormal)) {
+        note_denormal(&env, x87_get(cpu, top));
+    }
     if (LIKELY(x87_commit(cpu, insn, &env))) {
         x87_set(cpu, top, result);
     }
@@ -660,25 +679,29 @@ static ALWAYS_INLINE uint32_t relation_flags(enum f80_relation relation)
 enum { COMPARE_QUIET = 1, COMPARE_EFLAGS = 2 };
 
 /* Delivers ST(0) : b. `is_present`: both operands are there. True when pops are due. The condition codes are set whether
- * the exceptions are masked or not, EFLAGS only when they are (SDM vol. 2, FCOMI). */
+ * the exceptions are masked or not, EFLAGS not when an invalid operation is unmasked (SDM vol. 2, FCOMI). */
 static ALWAYS_INLINE bool compare(struct cpu *cpu, const struct insn *insn, struct float80 b, bool is_present,
                                   bool is_denormal, unsigned how)
 {
     enum f80_relation relation = F80_UNORDERED;
-    bool is_masked;
+    bool is_masked, is_invalid = false;
 
     if (UNLIKELY(!is_present)) {
         is_masked = x87_stack_fault(cpu, insn, false);
+        is_invalid = !is_masked;
     } else {
         struct fpu_env env = FPU_ENV_INIT(cpu->fpu.control);
         struct float80 a = x87_get(cpu, cpu->fpu.top);
-        note_denormal(&env, is_denormal, a);
         relation = f80_compare(&env, a, b, (how & COMPARE_QUIET) != 0);
+        if (UNLIKELY(is_denormal)) {
+            note_denormal(&env, a);
+        }
         is_masked = x87_commit(cpu, insn, &env);
+        is_invalid = !is_masked && (env.exceptions & ~env.control & FPU_IE);
     }
     if (!(how & COMPARE_EFLAGS)) {
         set_codes(cpu, X87_C0 | X87_C2 | X87_C3, relation_codes(relation));
-    } else if (LIKELY(is_masked)) {
+    } else if (LIKELY(!is_invalid)) {
         flags_scatter(cpu, relation_flags(relation));
     }
     return is_masked;
@@ -888,10 +911,10 @@ static bool angle(struct cpu *cpu, const struct insn *insn, angle_fn *operation)
         return false;
     }
     unsigned top = cpu->fpu.top;
+    set_codes(cpu, X87_C2, 0);
     if (x87_is_empty(cpu, top)) {
         if (x87_stack_fault(cpu, insn, false)) {
             x87_set(cpu, top, f80_indefinite());
-            set_codes(cpu, X87_C2, 0);
         }
         return true;
     }
@@ -901,7 +924,6 @@ static bool angle(struct cpu *cpu, const struct insn *insn, angle_fn *operation)
         set_codes(cpu, X87_C1 | X87_C2, X87_C2);
         return true;
     }
-    set_codes(cpu, X87_C2, 0);
     if (x87_commit(cpu, insn, &env)) {
         x87_set(cpu, top, result);
     }
@@ -944,8 +966,8 @@ static bool angle2(struct cpu *cpu, const struct insn *insn, angle2_fn *operatio
     if (!x87_ready(cpu)) {
         return false;
     }
+    set_codes(cpu, X87_C2, 0);
     if (!two_results_fit(cpu, insn)) {
-        set_codes(cpu, X87_C2, 0);
         return true;
     }
     struct fpu_env env = FPU_ENV_INIT(cpu->fpu.control);
@@ -953,7 +975,6 @@ static bool angle2(struct cpu *cpu, const struct insn *insn, angle2_fn *operatio
         set_codes(cpu, X87_C1 | X87_C2, X87_C2);
         return true;
     }
-    set_codes(cpu, X87_C2, 0);
     if (x87_commit(cpu, insn, &env)) {
         x87_set(cpu, cpu->fpu.top, replaced);
         x87_push_raw(cpu, pushed);

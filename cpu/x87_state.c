@@ -212,6 +212,7 @@ static bool b_ffree(struct cpu *cpu, const struct insn *insn)
         return false;
     }
     cpu->fpu.empty |= (uint8_t)(1u << x87_st(cpu, insn->r1));
+    x87_clear_c1(cpu);
     return true;
 }
 X87_REG(ffree)

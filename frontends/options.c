@@ -532,7 +532,7 @@ static bool parse_self_check(struct options *options, const struct row *row, con
 #define AT(member) offsetof(struct options, member)
 
 static const struct row rows[] = {
-    {"m", "SIZE", parse_memory, 0, 0, "guest RAM, 1M to 64G; a bare number is in mebibytes (default 128M)"},
+    {"m", "SIZE", parse_memory, 0, 0, "guest RAM, 1M to 64G; a bare number is in mebibytes (default 128M; 512M for bare FILEs)"},
     {"cpu", "MODEL", parse_cpu, 0, 0, "processor: pentium2 (i686, qemu32 and pentiumpro mean the same)"},
     {"bios", "FILE", parse_text, AT(bios), 0, "system firmware (default: bios-256k.bin of the package seabios)"},
     {"L", "DIR", parse_dir, 0, 0, "look for firmware in DIR first; may be repeated"},
@@ -671,7 +671,6 @@ static const struct row *find_row(const char *name, size_t length)
 bool options_parse(struct options *options, int argc, char *const *argv, struct error *err)
 {
     memset(options, 0, sizeof *options);
-    options->ram_bytes = UINT64_C(128) << 20;
     options->has_vga = true;
     options->stop_insns = options->stop_ns = UINT64_MAX;
     for (int n = 1; n < argc; n++) {
@@ -766,6 +765,11 @@ void options_print_help(FILE *out)
     }
     fputs("\nExit status: 0 the guest powered off; (V << 1) | 1 it wrote V to isa-debug-exit; 1 error; 2 bug in tick86.\n",
           out);
+}
+
+void options_print_version(FILE *out)
+{
+    fprintf(out, "tick86 %s\n", TICK86_VERSION);
 }
 
 /* roff: a hyphen that is meant as one is \-, and a line must not begin with a dot or quote. */

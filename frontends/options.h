@@ -11,7 +11,7 @@
 enum { OPTIONS_DIRS = 8, OPTIONS_FILES = 16, OPTIONS_COPIES = 96 };
 
 enum display_kind { DISPLAY_DEFAULT, DISPLAY_NONE, DISPLAY_CURSES };
-enum rtc_base { RTC_UTC, RTC_LOCALTIME, RTC_DATE };
+enum rtc_base { RTC_DEFAULT, RTC_UTC, RTC_LOCALTIME, RTC_DATE };
 
 struct drive_option {
     bool is_used;
@@ -23,7 +23,7 @@ struct drive_option {
 };
 
 struct options {
-    uint64_t ram_bytes;
+    uint64_t ram_bytes; /* 0: not given */
     const char *bios;
     const char *dirs[OPTIONS_DIRS];
     unsigned dir_count;
@@ -69,6 +69,7 @@ void options_free(struct options *options);
 /* --help, and the OPTIONS section of the man page (roff). */
 void options_print_help(FILE *out);
 void options_print_man(FILE *out);
+void options_print_version(FILE *out);
 
 /* Reads "512", "512M", "2G" as bytes; a bare number is in units of `default_unit`. */
 bool options_parse_size(const char *text, uint64_t default_unit, uint64_t *bytes);

@@ -74,6 +74,13 @@ void session_release_due(struct session *session)
     }
 }
 
+void session_release_all(struct session *session)
+{
+    while (session->held_count != 0) {
+        release(session, session->held_count - 1);
+    }
+}
+
 bool session_change_medium(struct session *session, unsigned drive, const char *path, bool force, struct error *err)
 {
     struct block_options options = {.is_readonly = true};

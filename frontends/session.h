@@ -37,6 +37,7 @@ void session_press(struct session *session, const enum key_code *keys, unsigned 
 /* Guest time of the next release, UINT64_MAX when there is none; and the releases that are due. */
 uint64_t session_next_release(const struct session *session);
 void session_release_due(struct session *session);
+void session_release_all(struct session *session);
 
 /* Puts the image at `path` (NULL: nothing) into drive `drive`. False with `err` set. */
 bool session_change_medium(struct session *session, unsigned drive, const char *path, bool force, struct error *err);

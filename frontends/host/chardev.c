@@ -29,6 +29,7 @@ struct chardev {
     bool is_stdio;
     bool is_socket;
     bool is_at_end;
+    unsigned connections;
     char *unlink_path;
     size_t head, count; /* bytes waiting in output */
     uint8_t output[OUTPUT_MAX];
@@ -236,6 +237,7 @@ static void accept_client(struct chardev *dev)
         set_nonblocking(fd);
         dev->in = dev->out = fd;
         dev->head = dev->count = 0;
+        dev->connections++;
     }
 }
 
@@ -387,6 +389,9 @@ struct chardev *chardev_open(const char *spec, const char *what, struct error *e
         free(dev);
         return NULL;
     }
+    if (dev->listener < 0) {
+        dev->connections = 1;
+    }
     return dev;
 }
 
@@ -506,6 +511,13 @@ size_t chardev_read(struct chardev *dev, void *bytes, size_t size)
 }
 
 bool chardev_is_at_end(const struct chardev *dev) { return dev->is_at_end; }
+
+unsigned chardev_connections(const struct chardev *dev) { return dev->connections; }
+
+bool chardev_is_interactive(const struct chardev *dev)
+{
+    return !dev->is_stdio || isatty(STDIN_FILENO);
+}
 
 unsigned chardev_poll_fds(struct chardev *dev, struct pollfd *fds)
 {

@@ -27,7 +27,12 @@ size_t chardev_read(struct chardev *dev, void *bytes, size_t size);
 /* True once input has ended for good (end of a pipe on stdin). */
 bool chardev_is_at_end(const struct chardev *dev);
 
-/* Adds the descriptors to wait on; returns how many (0 to 2). Accepts waiting clients. */
+/* How many clients have come so far; 1 for what is no server. */
+unsigned chardev_connections(const struct chardev *dev);
+/* True when somebody types there with a terminal in raw mode, or may. */
+bool chardev_is_interactive(const struct chardev *dev);
+
+/* Adds the descriptors to wait on; returns how many (0 or 1). Accepts waiting clients. */
 unsigned chardev_poll_fds(struct chardev *dev, struct pollfd *fds);
 
 /* ---- the terminal ---- */

@@ -16,7 +16,9 @@ enum {
     SLICE_NS = 4000000,          /* host time of one slice, about */
     LEAD_NS = 4000000,           /* how far the guest may be ahead */
     INTERVAL_NS = 100000000,     /* between changes of the ratio */
-    INTERVAL_INSNS_MIN = 100000, /* fewer say nothing about the host's speed */
+    INTERVAL_INSNS_MIN = 100000,
+    SLICE_INSNS_MIN = 20000,
+    START_RATIO = 8,             /* nanoseconds per instruction until it has been measured */
     VIRTUAL_SLICE_NS = 20000000, /* guest time of a slice of an idle guest under -time virtual */
     VIRTUAL_SLICE_INSNS = 2000000
 };
@@ -37,8 +39,8 @@ void pacer_init(struct pacer *pacer, bool is_virtual, uint64_t ratio_q16)
     memset(pacer, 0, sizeof *pacer);
     pacer->is_virtual = is_virtual;
     pacer->has_fixed_ratio = is_virtual || ratio_q16 != 0;
-    pacer->ratio_q16 = ratio_q16 != 0 ? ratio_q16 : 65536;
-    pacer->host_q16 = 10 * 65536;
+    pacer->ratio_q16 = ratio_q16 != 0 ? ratio_q16 : is_virtual ? 65536 : START_RATIO * 65536;
+    pacer->host_q16 = START_RATIO * 65536;
 }
 
 void pacer_pause(struct pacer *pacer)
@@ -123,6 +125,8 @@ struct pacer_step pacer_next(struct pacer *pacer, uint64_t wall_ns, uint64_t gue
 
 void pacer_ran(struct pacer *pacer, uint64_t took_ns, uint64_t insns)
 {
-    pacer->interval_wall_ns += took_ns;
-    pacer->interval_insns += insns;
+    if (insns >= SLICE_INSNS_MIN) { /* a guest that halts most of the time says nothing about the host's speed */
+        pacer->interval_wall_ns += took_ns;
+        pacer->interval_insns += insns;
+    }
 }

@@ -3,6 +3,7 @@
  * sst DIR [FILE...]: prints one line per file with failures and a total
  * "cases=N passed=N explained=N unexplained=N". Differences between a 286 and a later processor are explained by the rules in
  * `rules`; everything else is unexplained, and then the exit status is 1. */
+#define _DEFAULT_SOURCE 1 /* scandir */
 #include "cpu/cpu.h"
 #include "cpu/system.h"
 
@@ -31,16 +32,17 @@ struct vector {
     struct regs initial, final;
     bool has_exception;
     uint8_t exception;
-    uint32_t flag_address;
 };
 
 /* Differences that a 386 or later must show; each with its source. */
-enum rule { RULE_NONE, RULE_LOCK, RULE_LENGTH, RULE_STACK_FAULT, RULE_NEW_OPCODE, RULE_FPU, RULE_COUNT };
+enum rule { RULE_NONE, RULE_LOCK, RULE_LENGTH, RULE_STACK_FAULT, RULE_NEW_OPCODE, RULE_FPU, RULE_STRING, RULE_COUNT };
 static const char *const rules[RULE_COUNT] = {
     [RULE_LOCK] = "LOCK on an instruction or form that does not allow it is #UD since the 386 (SDM vol. 2A, LOCK)",
     [RULE_LENGTH] = "the 286 limits instructions to 10 bytes, later processors to 15 (80386 PRM, 14.7)",
     [RULE_STACK_FAULT] = "stack limit violations are #SS(12) since the 386, 13 on the 286 (SDM vol. 3A, interrupt 12)",
     [RULE_NEW_OPCODE] = "opcodes, prefixes and segment registers that the 386 brought are #UD on the 286",
+    [RULE_STRING] = "string instructions and POP restart after a fault with SI, DI and SP unchanged since the 386 (SDM 3A, 6.5); the 286 "
+                    "has advanced them",
     [RULE_FPU] = "the recorded 286 has no x87; ESC and WAIT differ",
 };
 
@@ -54,6 +56,7 @@ struct runner {
     struct log log;
     uint8_t *ram;
     unsigned flags_mask;
+    uint16_t first_cs, first_ip; /* after one instruction */
     unsigned long cases, passed, explained[RULE_COUNT], unexplained;
 };
 
@@ -151,7 +154,6 @@ static void parse_test(struct bytes b, struct vector *v)
         } else if (!memcmp(tag, "EXCP", 4)) {
             v->has_exception = true;
             v->exception = payload.at[0];
-            v->flag_address = le32(payload.at + 1);
         }
     }
 }
@@ -250,8 +252,11 @@ static bool matches(struct runner *r, const struct vector *v, char *why, size_t 
         const uint8_t *entry = v->final_ram.at + 4 + 5 * (size_t)k;
         uint32_t address = le32(entry) & (RAM_SIZE - 1);
         uint8_t mask = 0xff;
-        if (v->has_exception && (address == v->flag_address || address == v->flag_address + 1)) {
-            mask = (uint8_t)((r->flags_mask & 0x0fff) >> (address == v->flag_address ? 0 : 8));
+        /* The pushed flags: the topmost word of the frame at the final SS:SP. */
+        uint16_t sp = v->final.mask >> R_SP & 1 ? v->final.value[R_SP] : v->initial.value[R_SP];
+        uint32_t flags_at = (uint32_t)v->initial.value[R_SS] * 16 + (uint16_t)(sp + 4);
+        if (v->has_exception && (address == flags_at || address == flags_at + 1)) {
+            mask = (uint8_t)((r->flags_mask & 0x0fff) >> (address == flags_at ? 0 : 8));
         }
         if ((r->ram[address] ^ entry[4]) & mask) {
             snprintf(why, size, "[%06x] is %02x, expected %02x", (unsigned)address, (unsigned)r->ram[address],
@@ -260,6 +265,24 @@ static bool matches(struct runner *r, const struct vector *v, char *why, size_t 
         }
     }
     return true;
+}
+
+/* Whether the first instruction ended in the handler of that vector. */
+static bool entered(const struct runner *r, const struct vector *v, unsigned vector)
+{
+    uint16_t ip = 0, cs = 0;
+    uint32_t count = v->initial_ram.size >= 4 ? le32(v->initial_ram.at) : 0;
+
+    for (uint32_t k = 0; k < count; k++) {
+        const uint8_t *entry = v->initial_ram.at + 4 + 5 * (size_t)k;
+        uint32_t at = le32(entry) - vector * 4;
+        if (at < 2) {
+            ip |= (uint16_t)(entry[4] << (8 * at));
+        } else if (at < 4) {
+            cs |= (uint16_t)(entry[4] << (8 * (at - 2)));
+        }
+    }
+    return r->first_cs == cs && r->first_ip == ip;
 }
 
 /* Which 286-only behaviour a failing case shows, if any. */
@@ -274,7 +297,7 @@ static enum rule explain(const struct runner *r, const struct vector *v)
     if (opcode == 0x9b) {
         return RULE_FPU;
     }
-    if (has_lock && r->cpu->seg[SEG_CS].selector == load_le16(r->ram + 6 * 4 + 2)) {
+    if (has_lock && entered(r, v, 6)) {
         return RULE_LOCK;
     }
     if (v->code.size - 1 > 10 && v->has_exception && v->exception == 13) {
@@ -284,8 +307,13 @@ static enum rule explain(const struct runner *r, const struct vector *v)
                                                   opcode == 0x65 || opcode == 0x66 || opcode == 0x67)) {
         return RULE_NEW_OPCODE;
     }
-    if (v->has_exception && v->exception == 13 && r->cpu->seg[SEG_CS].selector == load_le16(r->ram + 12 * 4 + 2)) {
+    if (v->has_exception && v->exception == 13 && entered(r, v, 12)) {
         return RULE_STACK_FAULT;
+    }
+    bool is_string = (opcode >= 0x6c && opcode <= 0x6f) || (opcode >= 0xa4 && opcode <= 0xa7) ||
+                     (opcode >= 0xaa && opcode <= 0xaf);
+    if ((is_string || opcode == 0x8f) && v->has_exception && v->exception == 13 && entered(r, v, 13)) {
+        return RULE_STRING;
     }
     return RULE_NONE;
 }
@@ -296,6 +324,9 @@ static void run_case(struct runner *r, const struct vector *v, unsigned long *fi
 
     ram_write(r, v->initial_ram);
     load_registers(r->cpu, &v->initial);
+    cpu_run(r->cpu, 1);
+    r->first_cs = r->cpu->seg[SEG_CS].selector;
+    r->first_ip = (uint16_t)r->cpu->rip;
     for (unsigned k = 0; k < 3 && r->cpu->halted_state == CPU_RUNNING; k++) {
         cpu_run(r->cpu, 1000);
     }

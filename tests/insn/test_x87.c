@@ -474,12 +474,43 @@ static bool registers_close(const uint8_t *a, const uint8_t *b)
     return memcmp(a + 8, b + 8, 2) == 0 && (x - y + 2 <= 4);
 }
 
+static unsigned exponent_of(const uint8_t *image, unsigned i)
+{
+    return (image[28 + 10 * i + 8] | (unsigned)image[28 + 10 * i + 9] << 8) & 0x7fff;
+}
+
+/* What processors and the SDM leave open, or differ in. */
+static bool is_undefined_case(const uint8_t op[2], const uint8_t *image, const uint8_t *memory)
+{
+    unsigned control = image[0], exponent = exponent_of(image, 0);
+
+    if (op[0] == 0xd9 && (op[1] == 0xf2 || op[1] == 0xfb || op[1] >= 0xfe)) {
+        return exponent >= 0x3ffe && exponent < 0x403e; /* the reduction's value of pi */
+    }
+    if (op[0] == 0xd9 && op[1] == 0xf9) {
+        return exponent >= 0x3ffd; /* outside of the domain */
+    }
+    if ((op[0] == 0xd9 || op[0] == 0xdd) && op[1] < 0xc0 && (op[1] >> 3 & 7) == 0 && !(control & 2)) {
+        uint64_t bits;
+        memcpy(&bits, memory, 8); /* FLD of a denormal with DE unmasked: AMD pushes it, the SDM says nothing changes */
+        return op[0] == 0xd9 ? (bits & 0x7f800000) == 0 : (bits >> 52 & 0x7ff) == 0;
+    }
+    return false;
+}
+
+/* FCOMI and the like leave C1 alone on AMD, and set EFLAGS when an invalid operation is unmasked too; the SDM says otherwise. */
+static bool is_compare_flags(const uint8_t op[2])
+{
+    return (op[0] & 0xfb) == 0xdb && op[1] >= 0xe8 && op[1] < 0xf8;
+}
+
 static bool same(const uint8_t op[2], const struct outcome *a, const struct outcome *b)
 {
     bool is_close = is_transcendental(op);
+    bool has_flags = !(is_compare_flags(op) && !(a->image[0] & 1));
 
     for (unsigned k = 0; k < 28 - 16; k++) {
-        unsigned mask = k == 4 && is_close ? 0xff & ~0x30u : k == 5 && is_close ? 0xff & ~2u : 0xff;
+        unsigned mask = k == 4 && is_close ? 0xff & ~0x30u : k == 5 && (is_close || is_compare_flags(op)) ? 0xff & ~2u : 0xff;
         if ((a->image[k] ^ b->image[k]) & mask) {
             return false;
         }
@@ -490,7 +521,8 @@ static bool same(const uint8_t op[2], const struct outcome *a, const struct outc
             return false;
         }
     }
-    return memcmp(a->memory, b->memory, MEMORY_SIZE) == 0 && (a->flags & 0x8d5) == (b->flags & 0x8d5) && a->ax == b->ax;
+    return memcmp(a->memory, b->memory, MEMORY_SIZE) == 0 && a->ax == b->ax &&
+           (!has_flags || (a->flags & 0x8d5) == (b->flags & 0x8d5));
 }
 
 static void print_outcome(const char *name, const uint8_t *image, const struct outcome *o)
@@ -559,7 +591,7 @@ START_TEST(same_as_host)
         struct outcome before = ours;
         on_host(page, image, &theirs);
         on_guest(code, size, image, &ours);
-        if (!same(op, &ours, &theirs) && wrong++ < limit) {
+        if (!is_undefined_case(op, image, before.memory) && !same(op, &ours, &theirs) && wrong++ < limit) {
             printf("%02x %02x:\n", op[0], op[1]);
             print_outcome("before", image, &before);
             print_outcome("ours", ours.image, &ours);

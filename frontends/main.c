@@ -1,0 +1,596 @@
+/* main.c - the program tick86: options in, a machine built and run at the right pace, host and guest connected.
+ *
+ * Exit status: 0 when the guest powers off (or resets with -no-reboot, or the user quits), (v << 1) | 1 when it writes v to
+ * isa-debug-exit, 1 for an error of the user or the host, 2 for a bug of ours. */
+#define _DEFAULT_SOURCE
+#define _XOPEN_SOURCE 700
+#include "frontends/curses.h"
+#include "frontends/host/block.h"
+#include "frontends/host/chardev.h"
+#include "frontends/host/firmware.h"
+#include "frontends/host/memory.h"
+#include "frontends/host/pacer.h"
+#include "frontends/images.h"
+#include "frontends/monitor.h"
+#include "frontends/mux.h"
+#include "frontends/options.h"
+#include "frontends/session.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { FRAME_NS = 33000000, POLL_FDS = 8, STOPPED_POLL_MS = 50, VRAM_BYTES = 16 << 20, STATUS_ERROR = 1 };
+#define VIRTUAL_RTC_SECONDS UINT64_C(1767225600) /* 2026-01-01 00:00:00 UTC */
+
+/* Everything main owns. */
+struct program {
+    struct options options;
+    struct images images;
+    struct tick86_config config;
+    struct tick86_blob bios, vga_bios, loader;
+    struct session session;
+    struct pacer pacer;
+    struct curses *curses;
+    FILE *log;
+    bool is_log_silent; /* the terminal shows the guest's screen */
+    /* Streams. A mux serves each serial port; the monitor may share one or have its own stream. */
+    struct chardev *serial_dev[TICK86_SERIAL_PORTS];
+    struct mux mux[TICK86_SERIAL_PORTS];
+    struct byte_sink serial_sink[TICK86_SERIAL_PORTS];
+    struct chardev *monitor_dev;
+    struct chardev *debugcon_dev;
+    struct byte_sink debugcon_sink;
+    struct monitor monitor;
+    unsigned monitor_greeted; /* connections that have seen the prompt */
+    uint64_t last_frame_ns;
+    bool has_died;
+};
+
+static void print_error(const struct error *err)
+{
+    fprintf(stderr, "tick86: %s%s%s\n", err->message, err->hint[0] != '\0' ? "; " : "", err->hint);
+}
+
+/* ---- sinks ---- */
+
+static void put_serial(void *context, uint8_t byte)
+{
+    mux_put_serial(context, byte);
+}
+
+static void put_debugcon(void *context, uint8_t byte)
+{
+    chardev_write(context, &byte, 1);
+}
+
+static void put_monitor(void *context, const char *bytes, size_t size)
+{
+    chardev_write(context, bytes, size);
+}
+
+static void put_log(void *context, const char *channel, enum log_level level, const char *text)
+{
+    static const char *const levels[] = {"error", "guest", "trace"};
+    const struct program *program = context;
+
+    if (program->log != stderr || !program->is_log_silent) {
+        fprintf(program->log, "%s: %s: %s\n", channel, levels[level], text);
+    }
+}
+
+static void put_disk_error(void *context, const char *text)
+{
+    put_log(context, "disk", LOG_ERROR, text);
+}
+
+/* ---- from options to a configuration ---- */
+
+static bool is_on_stdio(const char *spec)
+{
+    return spec != NULL && (strcmp(spec, "stdio") == 0 || strcmp(spec, "mon:stdio") == 0);
+}
+
+/* What QEMU's defaults and -nographic mean for who uses the terminal. */
+static bool choose_streams(struct options *options, struct error *err)
+{
+    unsigned users = 0;
+
+    if (options->is_nographic) {
+        options->display = DISPLAY_NONE;
+        if (options->serial_count == 0) {
+            options->serial[0] = "mon:stdio";
+            options->serial_count = 1;
+        } else if (options->monitor == NULL && !is_on_stdio(options->serial[0]) && !is_on_stdio(options->serial[1])) {
+            options->monitor = "stdio";
+        }
+    }
+    users = (unsigned)is_on_stdio(options->serial[0]) + is_on_stdio(options->serial[1]) +
+            is_on_stdio(options->monitor) + is_on_stdio(options->debugcon);
+    if (users > 1) {
+        error_set(err, "the terminal is wanted by %u of -serial, -monitor and -debugcon", users);
+        return error_hint(err, "-serial mon:stdio shares it between a serial port and the monitor");
+    }
+    bool is_terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
+    if (options->display == DISPLAY_DEFAULT) {
+        options->display = is_terminal && users == 0 ? DISPLAY_CURSES : DISPLAY_NONE;
+    }
+    if (options->display == DISPLAY_CURSES) {
+        if (users != 0) {
+            error_set(err, "-display curses and a stdio stream both want the terminal");
+            return error_hint(err, "use -serial pty or unix:PATH,server,nowait; the monitor is on Alt-2");
+        }
+        if (!is_terminal) {
+            error_set(err, "-display curses needs a terminal for input and output");
+            return error_hint(err, "use -nographic or -display none");
+        }
+    }
+    return true;
+}
+
+static uint64_t rtc_seconds(const struct options *options)
+{
+    time_t now = time(NULL);
+
+    switch (options->rtc_base) {
+    case RTC_DATE:
+        return options->rtc_seconds;
+    case RTC_LOCALTIME: {
+        struct tm local;
+        localtime_r(&now, &local);
+        return (uint64_t)timegm(&local);
+    }
+    case RTC_DEFAULT:
+        if (options->is_time_virtual) {
+            return VIRTUAL_RTC_SECONDS;
+        }
+        break;
+    default:
+        break;
+    }
+    return (uint64_t)now;
+}
+
+static bool load_firmware(struct program *program, struct error *err)
+{
+    static const char *const bios_names[] = {"bios-256k.bin", "bios.bin", NULL};
+    static const char *const vga_names[] = {"vgabios-stdvga.bin", NULL};
+    static const char *const loader_names[] = {"loader.bin", NULL};
+    const struct options *options = &program->options;
+
+    if (options->bios != NULL && access(options->bios, F_OK) != 0 && strchr(options->bios, '/') == NULL) {
+        const char *const names[] = {options->bios, NULL}; /* QEMU looks for a bare name in -L, too */
+        if (!firmware_map(&program->bios, names, options->dirs, options->dir_count, err)) {
+            return false;
+        }
+    } else if (options->bios != NULL) {
+        if (!host_file_map(&program->bios, options->bios, "firmware", err)) {
+            return false;
+        }
+    } else if (!firmware_map(&program->bios, bios_names, options->dirs, options->dir_count, err)) {
+        return false;
+    }
+    if (options->has_vga && !firmware_map(&program->vga_bios, vga_names, options->dirs, options->dir_count, err)) {
+        return false;
+    }
+    return program->images.kernel.size == 0 ||
+           firmware_map(&program->loader, loader_names, options->dirs, options->dir_count, err);
+}
+
+static bool open_drives(struct program *program, struct error *err)
+{
+    for (unsigned n = 0; n < TICK86_DISKS; n++) {
+        const struct drive_option *drive = &program->options.drives[n];
+        struct block_options options = {.is_readonly = drive->is_readonly,
+                                        .is_snapshot = program->options.is_snapshot || drive->is_snapshot,
+                                        .format = drive->format,
+                                        .log = put_disk_error,
+                                        .log_context = program};
+        if (!drive->is_used) {
+            continue;
+        }
+        struct block_backend *medium =
+            drive->path != NULL ? block_open(drive->path, &options, err) : block_open_empty(err);
+        if (medium == NULL) {
+            return false;
+        }
+        const char *notice = drive->is_cdrom ? NULL : block_notice(medium);
+        if (notice != NULL) {
+            fprintf(stderr, "tick86: %s\n", notice);
+        }
+        program->session.media[n] = medium;
+        program->session.media_paths[n] = drive->path;
+        program->session.is_cdrom[n] = drive->is_cdrom;
+        program->config.drives[n] =
+            (struct tick86_drive){drive->is_cdrom ? DRIVE_CDROM : DRIVE_DISK, medium};
+    }
+    return true;
+}
+
+static bool open_streams(struct program *program, struct error *err)
+{
+    const struct options *options = &program->options;
+
+    for (unsigned n = 0; n < options->serial_count; n++) {
+        bool has_monitor = strncmp(options->serial[n], "mon:", 4) == 0;
+        const char *what = n == 0 ? "serial port 1" : "serial port 2";
+        struct chardev *dev = chardev_open(options->serial[n] + (has_monitor ? 4 : 0), what, err);
+        if (dev == NULL) {
+            return false;
+        }
+        program->serial_dev[n] = dev;
+        mux_init(&program->mux[n], dev, &program->session, n, has_monitor ? &program->monitor : NULL);
+        if (has_monitor) {
+            monitor_init(&program->monitor, &program->session, mux_put_monitor, &program->mux[n]);
+        }
+        program->serial_sink[n] = (struct byte_sink){&program->mux[n], put_serial};
+        program->config.serial[n] = &program->serial_sink[n];
+    }
+    if (options->monitor != NULL) {
+        program->monitor_dev = chardev_open(options->monitor, "the monitor", err);
+        if (program->monitor_dev == NULL) {
+            return false;
+        }
+        monitor_init(&program->monitor, &program->session, put_monitor, program->monitor_dev);
+        program->monitor.echoes = chardev_is_interactive(program->monitor_dev) && strcmp(options->monitor, "stdio") == 0;
+    }
+    if (options->debugcon != NULL) {
+        program->debugcon_dev = chardev_open(options->debugcon, "the debug console", err);
+        if (program->debugcon_dev == NULL) {
+            return false;
+        }
+        program->debugcon_sink = (struct byte_sink){program->debugcon_dev, put_debugcon};
+        program->config.debugcon = &program->debugcon_sink;
+    }
+    return true;
+}
+
+static bool build_machine(struct program *program, struct error *err)
+{
+    struct tick86_config *config = &program->config;
+    const struct options *options = &program->options;
+
+    config->ram_bytes = options->ram_bytes;
+    config->vram_bytes = VRAM_BYTES;
+    config->bios = program->bios;
+    config->vga_bios = program->vga_bios;
+    config->boot_order = options->boot_order;
+    config->boot_menu = options->boot_menu;
+    config->kernel = program->images.kernel;
+    if (program->images.module_count != 0) {
+        config->initrd = program->images.modules[0];
+        config->more_modules = &program->images.modules[1];
+        config->more_module_count = program->images.module_count - 1;
+    }
+    config->loader_rom = program->loader;
+    config->kernel_append = options->append;
+    config->debug_exit = options->has_debug_exit;
+    config->debug_exit_port = options->debug_exit_port;
+    config->rtc_base_seconds = rtc_seconds(options);
+    pacer_init(&program->pacer, options->is_time_virtual, options->ns_per_insn_q16);
+    config->ns_per_insn_q16 = program->pacer.ratio_q16;
+    config->use_block_cache = !options->is_slow;
+    config->log_sink = put_log;
+    config->log_context = program;
+    config->log_level = LOG_ERROR;
+    config->ram = host_memory_map(config->ram_bytes, err);
+    config->vram = config->ram != NULL ? host_memory_map(config->vram_bytes, err) : NULL;
+    if (config->vram == NULL) {
+        return false;
+    }
+    program->session.machine = tick86_create(config, err);
+    images_relax(&program->images);
+    return program->session.machine != NULL;
+}
+
+/* -d CHANNEL[=LEVEL],... */
+static bool set_log_levels(struct program *program, struct error *err)
+{
+    char items[1024];
+
+    if (program->options.log_items == NULL) {
+        return true;
+    }
+    snprintf(items, sizeof items, "%s", program->options.log_items);
+    for (char *item = strtok(items, ","); item != NULL; item = strtok(NULL, ",")) {
+        enum log_level level = LOG_TRACE;
+        char *equals = strchr(item, '=');
+        if (equals != NULL) {
+            *equals++ = '\0';
+            if (strcmp(equals, "error") == 0) {
+                level = LOG_ERROR;
+            } else if (strcmp(equals, "guest") == 0) {
+                level = LOG_GUEST;
+            } else if (strcmp(equals, "trace") != 0) {
+                error_set(err, "-d %s=%s: no such level", item, equals);
+                return error_hint(err, "levels are error, guest and trace");
+            }
+        }
+        log_set_level(tick86_log(program->session.machine), item, level);
+    }
+    return true;
+}
+
+static bool open_files(struct program *program, struct error *err)
+{
+    program->log = stderr;
+    if (program->options.log_path != NULL) {
+        program->log = fopen(program->options.log_path, "w");
+        if (program->log == NULL) {
+            program->log = stderr;
+            error_set(err, "cannot write log '%s': %s", program->options.log_path, strerror(errno));
+            return error_hint(err, "check that the folder exists and you may write there");
+        }
+    }
+    if (program->options.pidfile != NULL) {
+        FILE *file = fopen(program->options.pidfile, "w");
+        if (file == NULL || fprintf(file, "%ld\n", (long)getpid()) < 0 || fclose(file) != 0) {
+            error_set(err, "cannot write pidfile '%s': %s", program->options.pidfile, strerror(errno));
+            return error_hint(err, "check that the folder exists and you may write there");
+        }
+    }
+    return true;
+}
+
+static bool start(struct program *program, struct error *err)
+{
+    struct options *options = &program->options;
+
+    if (!images_choose(options, err) || !choose_streams(options, err) || !open_files(program, err) ||
+        !images_map(&program->images, options, err) || !load_firmware(program, err) || !open_drives(program, err)) {
+        return false;
+    }
+    terminal_catch_signals();
+    if (!open_streams(program, err) || !build_machine(program, err) || !set_log_levels(program, err)) {
+        return false;
+    }
+    program->session.name = options->name;
+    program->session.is_stopped = options->starts_stopped;
+    if (options->display == DISPLAY_CURSES) {
+        program->curses = curses_open(&program->session, err);
+        program->is_log_silent = true;
+        return program->curses != NULL;
+    }
+    bool has_mux = (options->serial[0] != NULL && strcmp(options->serial[0], "mon:stdio") == 0) ||
+                   (options->serial[1] != NULL && strcmp(options->serial[1], "mon:stdio") == 0);
+    if (has_mux || is_on_stdio(options->serial[0]) || is_on_stdio(options->serial[1]) || is_on_stdio(options->monitor)) {
+        terminal_raw(!has_mux); /* Ctrl-C goes to the guest when Ctrl-A x can end us */
+    }
+    return true;
+}
+
+/* ---- running ---- */
+
+static void poll_streams(struct program *program)
+{
+    for (unsigned n = 0; n < TICK86_SERIAL_PORTS; n++) {
+        if (program->serial_dev[n] != NULL) {
+            mux_poll(&program->mux[n]);
+        }
+    }
+    if (program->debugcon_dev != NULL) {
+        chardev_flush(program->debugcon_dev);
+    }
+    if (program->monitor_dev != NULL) {
+        char bytes[256];
+        if (chardev_connections(program->monitor_dev) != program->monitor_greeted) {
+            program->monitor_greeted = chardev_connections(program->monitor_dev);
+            monitor_greet(&program->monitor);
+        }
+        size_t size = chardev_read(program->monitor_dev, bytes, sizeof bytes);
+        monitor_input(&program->monitor, bytes, size);
+        chardev_flush(program->monitor_dev);
+    }
+    if (program->curses != NULL) {
+        curses_input(program->curses);
+    }
+}
+
+static void update_display(struct program *program, uint64_t now_ns)
+{
+    if (program->curses != NULL && now_ns - program->last_frame_ns >= FRAME_NS) {
+        program->last_frame_ns = now_ns;
+        curses_update(program->curses);
+    }
+}
+
+/* Waits until something is typed, or for `ns`. Opens waiting connections on the way. */
+static void wait_for_input(struct program *program, uint64_t ns)
+{
+    struct pollfd fds[POLL_FDS];
+    nfds_t count = 0;
+    struct timespec limit = {(time_t)(ns / 1000000000), (long)(ns % 1000000000)};
+
+    for (unsigned n = 0; n < TICK86_SERIAL_PORTS; n++) {
+        /* Bytes that the guest has not taken yet: more would not be read. */
+        if (program->serial_dev[n] != NULL && program->mux[n].pending_count < sizeof program->mux[n].pending) {
+            count += chardev_poll_fds(program->serial_dev[n], &fds[count]);
+        }
+    }
+    if (program->monitor_dev != NULL) {
+        count += chardev_poll_fds(program->monitor_dev, &fds[count]);
+    }
+    if (program->debugcon_dev != NULL) {
+        count += chardev_poll_fds(program->debugcon_dev, &fds[count]);
+    }
+    if (program->curses != NULL && program->session.held_count == 0) {
+        fds[count++] = (struct pollfd){STDIN_FILENO, POLLIN, 0};
+    }
+    if (ns < 1000000) { /* too short to be worth poll's millisecond */
+        nanosleep(&limit, NULL);
+    } else {
+        poll(fds, count, (int)(ns / 1000000));
+    }
+}
+
+/* What a stop of the machine means for the program. */
+static void handle_stop(struct program *program, enum tick86_stop stop)
+{
+    struct session *session = &program->session;
+    const struct options *options = &program->options;
+
+    switch (stop) {
+    case STOP_POWEROFF:
+        if (options->no_shutdown) {
+            session_stop(session, "powered off");
+        } else {
+            session_quit(session, 0);
+        }
+        break;
+    case STOP_RESET:
+    case STOP_TRIPLE_FAULT:
+        if (options->no_reboot) {
+            session_quit(session, 0);
+        } else {
+            tick86_reset(session->machine);
+        }
+        break;
+    case STOP_DEBUG_EXIT:
+        session_quit(session, (int)(((tick86_debug_exit_value(session->machine) << 1) | 1) & 0xff));
+        break;
+    case STOP_DEAD:
+        if (options->is_time_virtual) {
+            session_quit(session, 0);
+            program->has_died = true;
+        } else {
+            session_stop(session, "halted with interrupts off");
+        }
+        break;
+    default:
+        break;
+    }
+}
+
+static uint64_t smaller(uint64_t a, uint64_t b) { return a < b ? a : b; }
+
+static void run_slice(struct program *program, const struct pacer_step *step)
+{
+    struct session *session = &program->session;
+    const struct options *options = &program->options;
+    uint64_t icount = tick86_icount(session->machine);
+    uint64_t until = smaller(smaller(step->until_ns, session_next_release(session)), options->stop_ns);
+    uint64_t insns = step->max_insns;
+
+    if (options->stop_insns != UINT64_MAX) {
+        insns = smaller(insns, options->stop_insns > icount ? options->stop_insns - icount : 0);
+    }
+    if (step->sets_ratio) {
+        tick86_set_ratio(session->machine, step->ratio_q16);
+    }
+    uint64_t before = host_now_ns();
+    enum tick86_stop stop = tick86_run(session->machine, until, insns);
+    pacer_ran(&program->pacer, host_now_ns() - before, tick86_icount(session->machine) - icount);
+    session_release_due(session);
+    handle_stop(program, stop);
+    if (!session->wants_quit && (tick86_icount(session->machine) >= options->stop_insns ||
+                                 tick86_now_ns(session->machine) >= options->stop_ns)) {
+        session_quit(session, 0);
+    }
+}
+
+static void run(struct program *program)
+{
+    struct session *session = &program->session;
+
+    while (!session->wants_quit) {
+        uint64_t now = host_now_ns();
+        if (terminal_signal() != 0) {
+            session_quit(session, 0);
+            break;
+        }
+        poll_streams(program);
+        update_display(program, now);
+        if (session->wants_quit) {
+            break;
+        }
+        if (session->is_stopped) {
+            session_release_all(session);
+            pacer_pause(&program->pacer);
+            wait_for_input(program, STOPPED_POLL_MS * UINT64_C(1000000));
+            continue;
+        }
+        struct pacer_step step = pacer_next(&program->pacer, now, tick86_now_ns(session->machine));
+        if (step.runs) {
+            run_slice(program, &step);
+        } else {
+            wait_for_input(program, step.sleep_ns);
+        }
+    }
+}
+
+static void finish(struct program *program)
+{
+    struct session *session = &program->session;
+
+    for (unsigned n = 0; n < TICK86_SERIAL_PORTS; n++) {
+        chardev_close(program->serial_dev[n]);
+    }
+    chardev_close(program->monitor_dev);
+    chardev_close(program->debugcon_dev);
+    curses_close(program->curses);
+    terminal_restore();
+    if (session->machine != NULL) {
+        const struct options *options = &program->options;
+        uint64_t icount = tick86_icount(session->machine), now = tick86_now_ns(session->machine);
+        if (program->has_died) {
+            fprintf(stderr, "tick86: the guest halted with interrupts off, for good\n");
+        }
+        if (options->stop_insns != UINT64_MAX || options->stop_ns != UINT64_MAX) {
+            fprintf(stderr, "tick86: ended at icount=%" PRIu64 " time_ns=%" PRIu64 "\n", icount, now);
+        }
+        if (options->print_hash) {
+            printf("icount=%" PRIu64 " time_ns=%" PRIu64 " hash=%016" PRIx64 "\n", icount, now,
+                   tick86_hash(session->machine, true));
+        }
+        session_flush_disks(session);
+        tick86_destroy(session->machine);
+    }
+    session_close(session);
+    host_memory_unmap(program->config.ram, program->config.ram_bytes);
+    host_memory_unmap(program->config.vram, program->config.vram_bytes);
+    host_file_unmap(&program->bios);
+    host_file_unmap(&program->vga_bios);
+    host_file_unmap(&program->loader);
+    images_unmap(&program->images);
+    options_free(&program->options);
+    if (program->log != NULL && program->log != stderr) {
+        fclose(program->log);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    static struct program program; /* large: lines and buffers of its parts */
+    struct error err = {0};
+    int status = STATUS_ERROR;
+
+    if (!options_parse(&program.options, argc, argv, &err)) {
+        print_error(&err);
+        return STATUS_ERROR;
+    }
+    if (program.options.wants_help || program.options.wants_man || program.options.wants_version) {
+        if (program.options.wants_version) {
+            options_print_version(stdout);
+        } else if (program.options.wants_man) {
+            options_print_man(stdout);
+        } else {
+            options_print_help(stdout);
+        }
+        return fflush(stdout) == 0 ? 0 : STATUS_ERROR;
+    }
+    bool is_started = start(&program, &err);
+    if (is_started) {
+        run(&program);
+        status = program.session.exit_status;
+    }
+    finish(&program);
+    if (!is_started) {
+        print_error(&err);
+    }
+    return status;
+}
