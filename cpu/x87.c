@@ -1,7 +1,7 @@
 /* x87.c - x87 data movement, arithmetic, comparison and functions.
  *
- * Intel SDM vol. 1, chapter 8 (December 2023), and the instruction pages of vol. 2. The arithmetic is in float80.c; here are
- * the register stack, stack faults and what an unmasked exception leaves behind (SDM vol. 1, 8.5): after an unmasked
+ * Intel SDM vol. 1, chapter 8 (December 2023), and the instruction pages of vol. 2. The arithmetic is in float80.c;
+ * here are the register stack, stack faults and what an unmasked exception leaves behind (SDM vol. 1, 8.5): after an unmasked
  * invalid operation, denormal operand or division by zero nothing is written and nothing popped; after an unmasked
  * overflow, underflow or inexact result the register result is written (stores to memory: only the inexact one is).
  * Priority: #NM, pending #MF, memory faults of a load, stack fault, then the operands' exceptions.
@@ -14,8 +14,8 @@
 
 /* ---- memory operands ---- */
 
-/* A float64 as it is: no exceptions, SNaNs stay SNaNs. `*is_denormal` is left to the caller, whose other operand may be a
- * NaN and take precedence. */
+/* A float64 as it is: no exceptions, SNaNs stay SNaNs. `*is_denormal` is left to the caller, whose other operand may be
+ * a NaN and take precedence. */
 static ALWAYS_INLINE struct float80 widen64(uint64_t bits, bool *is_denormal)
 {
     unsigned exp = (unsigned)(bits >> 52) & 0x7ff;
@@ -164,8 +164,8 @@ static bool is_special(struct float80 a)
     return class == F80_CLASS_NAN || class == F80_CLASS_UNSUPPORTED;
 }
 
-/* A denormal in memory raises DE, unless a NaN operand, an invalid operation or a division by zero comes first; unmasked, it comes
- * before what the operation itself found. */
+/* A denormal in memory raises DE, unless a NaN operand, an invalid operation or a division by zero comes first;
+ * unmasked, it comes before what the operation itself found. */
 static NOINLINE void note_denormal(struct fpu_env *env, struct float80 other)
 {
     if (is_special(other) || (env->exceptions & (FPU_IE | FPU_ZE))) {
@@ -678,8 +678,8 @@ static ALWAYS_INLINE uint32_t relation_flags(enum f80_relation relation)
 
 enum { COMPARE_QUIET = 1, COMPARE_EFLAGS = 2 };
 
-/* Delivers ST(0) : b. `is_present`: both operands are there. True when pops are due. The condition codes are set whether
- * the exceptions are masked or not, EFLAGS not when an invalid operation is unmasked (SDM vol. 2, FCOMI). */
+/* Delivers ST(0) : b. `is_present`: both operands are there. True when pops are due. The condition codes are set
+ * whether the exceptions are masked or not, EFLAGS not when an invalid operation is unmasked (SDM vol. 2, FCOMI). */
 static ALWAYS_INLINE bool compare(struct cpu *cpu, const struct insn *insn, struct float80 b, bool is_present,
                                   bool is_denormal, unsigned how)
 {

@@ -1,12 +1,13 @@
-/* x87_state.c - x87 control: exceptions, the control and status words, stack housekeeping, and the environment in memory.
+/* x87_state.c - x87 control: exceptions, control and status words, stack housekeeping, the environment in memory.
  *
- * Intel SDM vol. 1, 8.1 and 8.3.8 to 8.7 (December 2023), figures 8-9 to 8-12 for the environment layouts; vol. 2, FLDENV, FSAVE.
+ * Intel SDM vol. 1, 8.1 and 8.3.8 to 8.7 (December 2023), figures 8-9 to 8-12 for the environment layouts; vol. 2,
+ * FLDENV and FSAVE.
  *
  * Differs from processors:
  *  - The instruction and data pointers and the opcode change only when an instruction raises an unmasked exception
  *    (processors with FDP_EXCPTN_ONLY do that for the data pointer); otherwise they keep the last value.
- *  - With CR0.NE clear a processor asserts FERR#, and the board answers with IRQ 13. There is no such wire yet: the pending
- *    exception is logged once and the instruction goes on.
+ *  - With CR0.NE clear a processor asserts FERR#, and the board answers with IRQ 13. There is no such wire yet: the
+ *    pending exception is logged once and the instruction goes on.
  * FXSAVE and FXRSTOR are not implemented. FENI, FDISI and FSETPM do nothing, as since the 387. */
 #include "cpu/x87.h"
 
@@ -286,7 +287,7 @@ static uint16_t tag_word(const struct cpu *cpu)
     return (uint16_t)tags;
 }
 
-/* The seven words of the environment; the upper halves of the 32-bit ones are all ones where the figures say reserved. */
+/* The seven words of the environment; reserved upper halves of the 32-bit ones are all ones. */
 static unsigned make_environment(const struct cpu *cpu, bool is_wide, uint8_t bytes[ENV_MAX])
 {
     const struct fpu *fpu = &cpu->fpu;

@@ -1,8 +1,8 @@
-/* test_x87.c - x87 instructions executed by the CPU: results against this host's FPU (x86-64 only), and fixed cases of #NM, #MF,
- * environment layouts and faults.
+/* test_x87.c - x87 instructions executed by the CPU: results against this host's FPU (x86-64 only), and fixed cases of
+ * #NM, #MF, environment layouts and faults.
  *
- * Against the host each case is FRSTOR of a random state, the instruction, FNSAVE; the images, memory, AX and EFLAGS must
- * be equal. The same bytes mean the same in 32-bit and 64-bit mode. FNSAVE does not wait, so unmasked exceptions can be
+ * Against the host each case is FRSTOR of a random state, the instruction, FNSAVE; the images, memory, AX and EFLAGS
+ * must be equal. The same bytes mean the same in 32-bit and 64-bit mode. FNSAVE does not wait, so unmasked exceptions can be
  * compared too. Instruction and data pointers are left out (see cpu/x87_state.c). */
 #ifndef _DEFAULT_SOURCE
 #define _DEFAULT_SOURCE
@@ -545,7 +545,7 @@ static void print_outcome(const char *name, const uint8_t *image, const struct o
 }
 
 /* Instruction `index`: memory forms of [esi] first, then the register forms. */
-enum { MEMORY_FORMS = 64, FORMS = MEMORY_FORMS + 8 * 64, CASES = 4000, REPORTS = 3 };
+enum { MEMORY_FORMS = 64, FORMS = MEMORY_FORMS + 8 * 64, CASES = 1000, REPORTS = 3 };
 
 static bool is_comparable(const uint8_t op[2])
 {
