@@ -100,7 +100,7 @@ void blocks_flush(struct cpu *cpu)
     memset(cache->page_hash, 0, sizeof cache->page_hash);
     cache->slots_used = cache->block_count = cache->page_count = 0;
     for (unsigned k = 0; k < JUMP_ENTRIES; k++) {
-        cpu->jump_cache[k] = (struct jump_entry){ .eip = ~UINT64_C(0) };
+        cpu->jump_cache[k] = (struct jump_entry){ .key = ~UINT64_C(0) };
     }
 }
 
@@ -771,12 +771,12 @@ static uint32_t current_token(const struct cpu *cpu, uint64_t linear, const stru
     return cpu->fetch_token[is_global];
 }
 
-static void remember_jump(struct cpu *cpu, uint64_t eip, const struct block *block)
+void remember_jump(struct cpu *cpu, uint64_t eip, const struct block *block)
 {
     uint64_t linear = (eip + cpu->seg[SEG_CS].base) & 0xffffffffu;
     struct jump_entry *entry = &cpu->jump_cache[((uint32_t)eip ^ (uint32_t)eip >> 14) & (JUMP_ENTRIES - 1)];
 
-    *entry = (struct jump_entry){ eip, block->first, current_token(cpu, linear, block), block->count,
+    *entry = (struct jump_entry){ eip | cpu->jump_key_base, block->first, current_token(cpu, linear, block), block->count,
                                   block->boundaries[0] };
 }
 
@@ -809,7 +809,7 @@ const struct insn *link_exit(struct cpu *cpu, const struct link *link)
 const struct insn *jump_exit(struct cpu *cpu, const struct jump_entry *entry)
 {
     cpu->remaining += entry->count;
-    cpu->rip = entry->eip;
+    cpu->rip = (uint32_t)entry->key;
     return NULL;
 }
 

@@ -34,6 +34,9 @@ const struct block *block_find(struct cpu *cpu, uint64_t eip, bool *uncacheable)
 /* A block of at most `limit` instructions at `eip` that is used once. NULL: fetch fault recorded. */
 const struct block *block_scratch(struct cpu *cpu, uint64_t eip, unsigned limit);
 
+/* Puts the block at `eip` into the jump cache. */
+void remember_jump(struct cpu *cpu, uint64_t eip, const struct block *block);
+
 /* The block whose slots hold the record. Never NULL for a record being executed. */
 const struct block *block_of(const struct cpu *cpu, const struct insn *insn);
 

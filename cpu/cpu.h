@@ -177,7 +177,7 @@ struct tlb_cold {
 };
 
 struct jump_entry {
-    uint64_t eip;
+    uint64_t key; /* EIP, with the base of CS in bits 32-63 outside of flat code */
     const struct insn *next;
     uint32_t token;
     uint16_t count;
@@ -278,7 +278,8 @@ struct cpu {
     uint32_t tlb_fill_count; /* derived */
     uint32_t data_breakpoints; /* DR7 enables a data or I/O breakpoint; derived */
     const struct insn *current; /* record being executed by a slow handler, or NULL between blocks; derived */
-    uint64_t token_cs_base;     /* CS base that the tokens stand for; derived */
+    uint64_t jump_key_base;     /* CS base << 32 outside of flat code, else 0; derived */
+    uint64_t token_cs_limit;    /* CS limit that non-flat tokens stand for; derived */
     bool step_cancelled;        /* an interrupt was entered by the instruction: no single-step trap; derived */
     bool code_breakpoints;      /* DR7 enables an instruction breakpoint; derived */
     bool operand_ok;            /* scratch, as are operand and operand_result; derived */

@@ -132,13 +132,18 @@ static ALWAYS_INLINE const struct jump_entry *jump_look(struct cpu *cpu, uint64_
 {
     return &cpu->jump_cache[((uint32_t)eip ^ (uint32_t)eip >> 14) & (JUMP_ENTRIES - 1)];
 }
+/* Whether the entry is for `eip`: outside of flat code the base of CS is part of the key. */
+static ALWAYS_INLINE bool jump_matches(const struct cpu *cpu, const struct jump_entry *entry, uint64_t eip)
+{
+    return entry->key == (eip | cpu->jump_key_base) &&
+           (entry->token == cpu->fetch_token[0] || entry->token == cpu->fetch_token[1]);
+}
 /* Continue at `eip` in the same mode. The jump cache's token vouches for the mapping, the privilege and the mode. */
 #define GO_EIP(eip_)                                                                                                   \
     do {                                                                                                               \
         uint64_t to_ = (eip_);                                                                                         \
         const struct jump_entry *entry_ = jump_look(cpu, to_);                                                         \
-        if (UNLIKELY(entry_->eip != to_ ||                                                                             \
-                     (entry_->token != cpu->fetch_token[0] && entry_->token != cpu->fetch_token[1]))) {                                    \
+        if (UNLIKELY(!jump_matches(cpu, entry_, to_))) {                                                               \
             return jump_miss(cpu, to_);                                                                                \
         }                                                                                                              \
         cpu->remaining -= entry_->count;                                                                               \

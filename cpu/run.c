@@ -151,10 +151,11 @@ void cpu_update_mode(struct cpu *cpu)
     cpu->mode = (uint8_t)mode_bits(cpu);
     cpu->tlb = cpu->tlb_arrays[cpu->cpl == 3];
     set_tokens(cpu);
-    uint64_t base = cpu->seg[SEG_CS].base ^ (uint64_t)cpu->seg[SEG_CS].limit << 32;
-    if (base != cpu->token_cs_base) {
-        cpu->token_cs_base = base;
-        if (!(cpu->mode & MODE_CS_FLAT)) {
+    cpu->jump_key_base = 0;
+    if (!(cpu->mode & MODE_CS_FLAT)) {
+        cpu->jump_key_base = (cpu->seg[SEG_CS].base & 0xffffffffu) << 32;
+        if (cpu->seg[SEG_CS].limit != cpu->token_cs_limit) {
+            cpu->token_cs_limit = cpu->seg[SEG_CS].limit;
             fetch_tokens_bump(cpu, false);
         }
     }
@@ -310,12 +311,11 @@ static bool code_breakpoint_hit(struct cpu *cpu)
     return true;
 }
 
-static void execute(struct cpu *cpu, const struct block *block, uint64_t eip)
+/* Runs `count` instructions from a record that stands for the page offset of `eip`, and whatever they chain to. */
+static void execute_from(struct cpu *cpu, const struct insn *insn, unsigned count, unsigned page_offset, uint64_t eip)
 {
-    const struct insn *insn = block->first;
-
-    cpu->remaining -= block->count;
-    cpu->page_eip = eip - block->boundaries[0];
+    cpu->remaining -= (int32_t)count;
+    cpu->page_eip = eip - page_offset;
     cpu->stats.dispatches++;
 #if TICK86_TAIL_CALLS
     insn->handler(cpu, insn);
@@ -325,6 +325,11 @@ static void execute(struct cpu *cpu, const struct block *block, uint64_t eip)
     } while (insn);
 #endif
     cpu->current = NULL;
+}
+
+static void execute(struct cpu *cpu, const struct block *block, uint64_t eip)
+{
+    execute_from(cpu, block->first, block->count, block->boundaries[0], eip);
 }
 
 /* Runs one instruction with every check that the fast path leaves out. */
@@ -342,9 +347,7 @@ static void execute_single(struct cpu *cpu)
         return;
     }
     cpu->step_cancelled = false;
-    bool had_rf = (cpu->eflags & FLAG_RF) != 0;
     cpu->eflags &= ~FLAG_RF;
-    (void)had_rf;
     execute(cpu, block, cpu->rip);
     if (is_stepping && !cpu->step_cancelled) {
         cpu->debug_pending |= 1u << 14;
@@ -380,7 +383,10 @@ static void execute_next(struct cpu *cpu)
         return;
     }
     cpu->eflags &= ~FLAG_RF;
-    (void)entry;
+    if (LIKELY(jump_matches(cpu, entry, eip) && entry->count <= cpu->remaining)) {
+        execute_from(cpu, entry->next, entry->count, entry->page_offset, eip);
+        return;
+    }
     const struct block *block = block_find(cpu, eip, &uncacheable);
     if (!block && !uncacheable) {
         cpu->remaining--;
@@ -391,6 +397,7 @@ static void execute_next(struct cpu *cpu)
         execute_scratch(cpu, uncacheable ? 1 : (unsigned)cpu->remaining);
         return;
     }
+    remember_jump(cpu, eip, block);
     execute(cpu, block, eip);
 }
 
@@ -507,7 +514,7 @@ void cpu_reset(struct cpu *cpu, bool is_init)
         cpu->bios_sign_id = 0;
         cpu->a20_enabled = true;
     }
-    cpu->token_cs_base = ~UINT64_C(0);
+    cpu->token_cs_limit = ~UINT64_C(0);
     cpu_set_eflags(cpu, FLAG_1);
     tlb_flush(cpu, false);
     cpu_update_mode(cpu);
@@ -589,7 +596,8 @@ const struct field cpu_fields[] = {
     DERIVED(S, tlb_fill_count, NULL),
     DERIVED(S, data_breakpoints, NULL),
     DERIVED(S, current, NULL),
-    DERIVED(S, token_cs_base, NULL),
+    DERIVED(S, jump_key_base, NULL),
+    DERIVED(S, token_cs_limit, NULL),
     DERIVED(S, step_cancelled, NULL),
     DERIVED(S, code_breakpoints, NULL),
     DERIVED(S, operand_ok, NULL),

@@ -195,7 +195,7 @@ static void info_qtree(const struct tick86 *machine, const struct out *out)
 
 static void say_range(void *context, phys_addr start, phys_addr end, const struct region *region, uint64_t region_offset)
 {
-    say(context, "%09" PRIx64 "-%09" PRIx64 " %s %s", start, end, region->kind == REGION_IO ? "io " : "mem", region->name);
+    say(context, "%09" PRIx64 "-%09" PRIx64 " %s %s", start, end - 1, region->kind == REGION_IO ? "io " : "mem", region->name);
     if (region->kind == REGION_MEMORY) {
         say(context, " (%s + %" PRIx64 "%s)", region->memory->name, region->memory_offset + region_offset,
             region->is_readonly || region->memory->is_rom ? ", read-only" : "");

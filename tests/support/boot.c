@@ -147,5 +147,7 @@ int main(int argc, char **argv)
     tick86_screen_text(machine, screen, sizeof screen);
     printf("---- screen\n%s\n", screen);
     tick86_destroy(machine);
-    return 0;
+    free(config.ram);
+    free(config.vram);
+    return 0; /* the files' bytes go with the process */
 }

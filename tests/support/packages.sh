@@ -1,4 +1,5 @@
 # packages.sh - for ./run and ./test: installs Debian packages that are missing, with apt-get, as root or through sudo.
+# shellcheck disable=SC2154
 # shellcheck shell=bash
 
 build_packages=(gcc libc6-dev cmake ninja-build pkg-config nasm libpng-dev libncurses-dev zlib1g-dev check seabios)
