@@ -904,5 +904,9 @@ HANDLER(h_stale)
 
     cpu->remaining += block->count;
     cpu->rip = mask_eip(cpu, cpu->page_eip + block->boundaries[0]);
+    struct jump_entry *entry = &cpu->jump_cache[((uint32_t)cpu->rip ^ (uint32_t)cpu->rip >> 14) & (JUMP_ENTRIES - 1)];
+    if (entry->next == insn) {
+        entry->key = UINT64_MAX; /* or the dispatcher would come straight back */
+    }
     return NULL;
 }

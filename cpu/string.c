@@ -161,7 +161,7 @@ static bool movs_slice(struct cpu *cpu, const struct insn *insn, unsigned size, 
             return false;
         }
         run_commit(cpu, run, 1, true, true);
-        if (UNLIKELY(cpu->pending)) {
+        if (UNLIKELY(cpu->pending & ~PENDING_LOOK)) {
             break;
         }
     }
@@ -195,7 +195,7 @@ static bool stos_slice(struct cpu *cpu, const struct insn *insn, unsigned size, 
             return false;
         }
         run_commit(cpu, run, 1, false, true);
-        if (UNLIKELY(cpu->pending)) {
+        if (UNLIKELY(cpu->pending & ~PENDING_LOOK)) {
             break;
         }
     }
@@ -222,7 +222,7 @@ static bool lods_slice(struct cpu *cpu, const struct insn *insn, unsigned size, 
             set_reg32(cpu, REG_AX, (uint32_t)value);
         }
         run_commit(cpu, run, 1, true, false);
-        if (UNLIKELY(cpu->pending)) {
+        if (UNLIKELY(cpu->pending & ~PENDING_LOOK)) {
             break;
         }
     }
@@ -265,7 +265,7 @@ static bool compare_slice(struct cpu *cpu, const struct insn *insn, unsigned siz
             *is_done = true;
             break;
         }
-        if (UNLIKELY(cpu->pending)) {
+        if (UNLIKELY(cpu->pending & ~PENDING_LOOK)) {
             break;
         }
     }

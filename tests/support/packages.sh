@@ -28,13 +28,14 @@ need_packages() {
     fi
 }
 
-# build_tick86 DIRECTORY [CMAKE OPTION]...: configures and builds, quietly unless something fails.
+# build_tick86 DIRECTORY TARGET [CMAKE OPTION]...: configures and builds, quietly unless something fails.
 build_tick86() {
-    local directory=$1 log
-    shift
+    local directory=$1 target=$2 log
+    shift 2
     mkdir -p "$directory"
     log=$directory/build.log
-    if ! { cmake -S "$root" -B "$directory" -G Ninja "$@" && ninja -C "$directory"; } >"$log" 2>&1; then
+    [ -e "$directory/tick86" ] || echo "building tick86 in $directory ..." >&2
+    if ! { cmake -S "$root" -B "$directory" -G Ninja "$@" && ninja -C "$directory" "$target"; } >"$log" 2>&1; then
         tail -n 40 "$log" >&2
         echo "the build failed; the whole log is in $log" >&2
         return 1
