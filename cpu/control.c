@@ -36,7 +36,8 @@ static const struct {
     uint32_t extended_edx, extended_ecx; /* leaf 80000001h */
 } features = {
     .leaf1_edx = FEATURE_FPU | FEATURE_VME | FEATURE_DE | FEATURE_PSE | FEATURE_TSC | FEATURE_MSR | FEATURE_PAE |
-                 FEATURE_MCE | FEATURE_CX8 | FEATURE_SEP | FEATURE_MTRR | FEATURE_PGE | FEATURE_CMOV | FEATURE_PAT,
+                 FEATURE_MCE | FEATURE_CX8 | FEATURE_SEP | FEATURE_MTRR | FEATURE_PGE | FEATURE_CMOV | FEATURE_PAT |
+                 FEATURE_FXSR,
 };
 
 /* Family 6, model 3, stepping 4: a "Klamath". SYSENTER needs at least 633h (SDM vol. 2B, SYSENTER). */

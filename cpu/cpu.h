@@ -126,6 +126,17 @@ struct fpu {
     uint8_t pad_[4];
 };
 
+/* An XMM register, or a value of an MMX register in q[0]. The quadwords are in host order, low one first; see simd.h for the
+ * smaller elements. */
+union xmm_value {
+    uint64_t q[2];
+    uint32_t d[4];
+    uint16_t w[8];
+    uint8_t b[16];
+};
+enum { XMM_COUNT = 16 };
+#define MXCSR_INIT UINT32_C(0x1f80)
+
 /* ---- decoded code ---- */
 
 struct cpu;
@@ -261,6 +272,10 @@ struct cpu {
     uint64_t mtrr_base[8], mtrr_mask[8];
     uint64_t misc_enable, bios_sign_id;
     struct fpu fpu;
+    union xmm_value xmm[XMM_COUNT];
+    uint32_t mxcsr;
+    uint8_t sse_pad_[3];
+    bool sse_is_blocked; /* CR0.EM or TS set, or CR4.OSFXSR clear; derived */
     bool intr_line;   /* level of INTR */
     bool nmi_line;    /* last level of NMI */
     bool nmi_latched; /* an edge was seen */

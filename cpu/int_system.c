@@ -542,6 +542,7 @@ static HANDLER(h_clts)
 {
     cpu_sync(cpu, insn);
     cpu->cr0 &= ~CR0_TS;
+    cpu_update_sse(cpu);
     return finish(cpu);
 }
 BIND_ONE(clts, h_clts)

@@ -150,6 +150,7 @@ void cpu_update_mode(struct cpu *cpu)
 {
     cpu->mode = (uint8_t)mode_bits(cpu);
     cpu->tlb = cpu->tlb_arrays[cpu->cpl == 3];
+    cpu_update_sse(cpu);
     set_tokens(cpu);
     cpu->jump_key_base = 0;
     if (!(cpu->mode & MODE_CS_FLAT)) {
@@ -502,6 +503,8 @@ void cpu_reset(struct cpu *cpu, bool is_init)
     cpu->delivering = 0;
     if (!is_init) {
         cpu->fpu = (struct fpu){ .control = 0x40, .empty = 0, .top = 0 };
+        memset(cpu->xmm, 0, sizeof cpu->xmm);
+        cpu->mxcsr = MXCSR_INIT;
         cpu->sysenter_cs = cpu->sysenter_esp = cpu->sysenter_eip = 0;
         cpu->tsc_offset = 0 - clock_now(cpu->board.clock);
         cpu->apic_base = 0xfee00900u;
@@ -580,6 +583,10 @@ const struct field cpu_fields[] = {
     FIELD(S, misc_enable, NULL),
     FIELD(S, bios_sign_id, NULL),
     FIELD_STRUCT(S, fpu, struct fpu, fpu_fields, "x87"),
+    FIELD_ROW(S, xmm, "low and high quadword of each", sizeof(uint64_t), FIELD_KIND_UINT, NULL),
+    FIELD(S, mxcsr, NULL),
+    PAD(S, sse_pad_),
+    DERIVED(S, sse_is_blocked, NULL),
     FIELD(S, intr_line, NULL),
     FIELD(S, nmi_line, NULL),
     FIELD(S, nmi_latched, NULL),

@@ -105,6 +105,11 @@ bool control_io_allowed(struct cpu *cpu, uint16_t port, unsigned size);
 /* Recomputes cpl-dependent pointers, the mode bits and fetch tokens: call after any change of CR0, CR4, EFER, EFLAGS.VM/TF/AC, CPL, CS, DS, ES or
  * SS. Cheap when nothing changed. */
 void cpu_update_mode(struct cpu *cpu);
+/* The part of cpu_update_mode that follows CR0.EM, CR0.TS and CR4.OSFXSR. */
+static inline void cpu_update_sse(struct cpu *cpu)
+{
+    cpu->sse_is_blocked = (cpu->cr0 & (CR0_EM | CR0_TS)) || !(cpu->cr4 & CR4_OSFXSR);
+}
 void tlb_flush(struct cpu *cpu, bool keep_global);
 void tlb_flush_page(struct cpu *cpu, uint64_t linear);
 /* Data breakpoints changed: entries of watched pages must go the slow way. */

@@ -8,7 +8,7 @@
  *    (processors with FDP_EXCPTN_ONLY do that for the data pointer); otherwise they keep the last value.
  *  - With CR0.NE clear a processor asserts FERR#, and the board answers with IRQ 13. There is no such wire yet: the
  *    pending exception is logged once and the instruction goes on.
- * FXSAVE and FXRSTOR are not implemented. FENI, FDISI and FSETPM do nothing, as since the 387. */
+ * FXSAVE and FXRSTOR are in simd_state.c. FENI, FDISI and FSETPM do nothing, as since the 387. */
 #include "cpu/x87.h"
 
 #include "cpu/flags.h"

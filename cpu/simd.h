@@ -1,0 +1,159 @@
+/* simd.h - inside cpu/: what the MMX and SSE handlers share: vectors, their registers and memory operands, the checks before an
+ * instruction and the shape of handlers.
+ *
+ * SDM vol. 1, chapters 9 to 12; vol. 3, table 13-1 (CR0 and CR4 against MMX and SSE) and 6.15. */
+#ifndef CPU_SIMD_H
+#define CPU_SIMD_H
+
+#include "cpu/bind.h"
+#include "cpu/cpu.h"
+#include "cpu/handler.h"
+#include "cpu/x87.h"
+
+/* Elements are numbered from the least significant; the quadwords of a vector are in host order, low one first. */
+enum { LANE_D = HOST_IS_BIG_ENDIAN ? 1 : 0, LANE_W = HOST_IS_BIG_ENDIAN ? 3 : 0, LANE_B = HOST_IS_BIG_ENDIAN ? 7 : 0 };
+#define VD(v, k) ((v)->d[(k) ^ LANE_D])
+#define VW(v, k) ((v)->w[(k) ^ LANE_W])
+#define VB(v, k) ((v)->b[(k) ^ LANE_B])
+
+/* ---- before an instruction ---- */
+
+/* Out of line: #UD or #NM. */
+bool sse_blocked(struct cpu *cpu);
+/* The same for MMX, with #MF; true when the instruction goes on. */
+bool mmx_blocked(struct cpu *cpu);
+
+static ALWAYS_INLINE bool sse_ready(struct cpu *cpu)
+{
+    return LIKELY(!cpu->sse_is_blocked) || sse_blocked(cpu);
+}
+
+static ALWAYS_INLINE bool mmx_ready(struct cpu *cpu)
+{
+    if (UNLIKELY((cpu->cr0 & (CR0_EM | CR0_TS)) | (cpu->fpu.status & X87_ES))) {
+        return mmx_blocked(cpu);
+    }
+    return true;
+}
+
+/* ---- registers ---- */
+
+/* MMn is the significand of physical x87 register n (SDM vol. 1, 9.2.2); writing it sets sign and exponent. */
+static ALWAYS_INLINE uint64_t mmx_get(const struct cpu *cpu, unsigned reg)
+{
+    return cpu->fpu.mantissa[reg];
+}
+static ALWAYS_INLINE void mmx_set(struct cpu *cpu, unsigned reg, uint64_t value)
+{
+    cpu->fpu.mantissa[reg] = value;
+    cpu->fpu.sign_exp[reg] = 0xffff;
+}
+/* Every MMX instruction but EMMS leaves TOP 0 and all registers valid (SDM vol. 1, 9.5.1). To be called when nothing can
+ * fault any more. */
+static ALWAYS_INLINE void mmx_enter(struct cpu *cpu)
+{
+    cpu->fpu.top = 0;
+    cpu->fpu.empty = 0;
+}
+
+/* ---- memory operands of 16 bytes ---- */
+
+/* The generic form: every check; #GP(0) when `is_aligned` and the linear address is not a multiple of 16. */
+bool simd_read128(struct cpu *cpu, const struct insn *insn, bool is_aligned, union xmm_value *value);
+bool simd_write128(struct cpu *cpu, const struct insn *insn, bool is_aligned, const union xmm_value *value);
+
+static ALWAYS_INLINE void host_load128(const void *at, union xmm_value *value)
+{
+    value->q[0] = host_load64(at);
+    value->q[1] = host_load64((const uint8_t *)at + 8);
+}
+static ALWAYS_INLINE void host_store128(void *at, const union xmm_value *value)
+{
+    host_store64(at, value->q[0]);
+    host_store64((uint8_t *)at + 8, value->q[1]);
+}
+
+/* What a TLB tag must equal: an aligned access cannot cross a page, and a misaligned one must miss. */
+static ALWAYS_INLINE uint32_t tag_of_128(uint32_t ea, bool is_aligned)
+{
+    return is_aligned ? ea & ~(GUEST_PAGE_SIZE - 16u) : (ea + 15) & ~(GUEST_PAGE_SIZE - 1u);
+}
+
+static ALWAYS_INLINE bool load128(struct cpu *cpu, const struct insn *insn, enum form form, bool is_aligned,
+                                  union xmm_value *value)
+{
+    if (form == FORM_GENERIC) {
+        return simd_read128(cpu, insn, is_aligned, value);
+    }
+    uint32_t ea = ea_flat(cpu, insn, form);
+    const struct tlb_entry *entry = tlb_at(cpu, ea);
+    if (UNLIKELY(entry->read_tag != tag_of_128(ea, is_aligned))) {
+        return false;
+    }
+    host_load128((const uint8_t *)(entry->addend + ea), value);
+    return true;
+}
+
+static ALWAYS_INLINE bool store128(struct cpu *cpu, const struct insn *insn, enum form form, bool is_aligned,
+                                   const union xmm_value *value)
+{
+    if (form == FORM_GENERIC) {
+        return simd_write128(cpu, insn, is_aligned, value);
+    }
+    uint32_t ea = ea_flat(cpu, insn, form);
+    const struct tlb_entry *entry = tlb_at(cpu, ea);
+    if (UNLIKELY(entry->write_tag != tag_of_128(ea, is_aligned))) {
+        return false;
+    }
+    host_store128((uint8_t *)(entry->addend + ea), value);
+    return true;
+}
+
+/* ---- handlers ---- */
+
+/* A register form from b_<name>(cpu, insn, form). */
+#define SIMD_REG(name)                                                                                                 \
+    static HANDLER(h_##name)                                                                                           \
+    {                                                                                                                  \
+        if (UNLIKELY(!b_##name(cpu, insn, FORM_REG))) {                                                                \
+            return fault_exit(cpu, insn);                                                                              \
+        }                                                                                                              \
+        NEXT(1);                                                                                                       \
+    }
+#define SIMD_BIND_REG(name) SIMD_REG(name) BIND_ONE(name, h_##name)
+/* Memory forms only, and both; `slots` counts the immediate that stands behind a memory operand. */
+#define SIMD_BIND_MEM(name, slots)                                                                                     \
+    MEMORY(name, slots)                                                                                                \
+    extern const struct binding bind_##name;                                                                           \
+    const struct binding bind_##name = { { [LIVE] = { [FORM_GENERIC] = ALL_SIZES(h_##name##_m),                        \
+                                                      [FORM_BD] = ALL_SIZES(h_##name##_bd),                            \
+                                                      [FORM_BID] = ALL_SIZES(h_##name##_bid) } } };
+#define SIMD_BIND_RM(name, slots)                                                                                      \
+    SIMD_REG(name)                                                                                                     \
+    MEMORY(name, slots)                                                                                                \
+    extern const struct binding bind_##name;                                                                           \
+    const struct binding bind_##name = { { [LIVE] = { [FORM_REG] = ALL_SIZES(h_##name),                                \
+                                                      [FORM_GENERIC] = ALL_SIZES(h_##name##_m),                        \
+                                                      [FORM_BD] = ALL_SIZES(h_##name##_bd),                            \
+                                                      [FORM_BID] = ALL_SIZES(h_##name##_bid) } } };
+
+/* The immediate byte of an instruction whose operand may be in memory. */
+static ALWAYS_INLINE unsigned simd_immediate(const struct insn *insn, enum form form)
+{
+    return (form == FORM_REG ? insn->d : insn[1].d) & 0xff;
+}
+
+/* ---- MXCSR (SDM vol. 1, 10.2.3) ---- */
+
+enum {
+    MXCSR_EXCEPTIONS = 0x003f,
+    MXCSR_DAZ = 0x0040,
+    MXCSR_MASKS = 0x1f80,
+    MXCSR_MASKS_SHIFT = 7,
+    MXCSR_RC = 0x6000,
+    MXCSR_RC_SHIFT = 13,
+    MXCSR_FTZ = 0x8000,
+    MXCSR_MASK = 0xffff /* bits that may be set */
+};
+
+#endif

@@ -1,0 +1,197 @@
+/* simd_state.c - preconditions, 16-byte operands, MXCSR and FXSAVE/FXRSTOR.
+ *
+ * Intel SDM vol. 1, 10.2.3, 10.5 and 11.6.5 to 11.6.6; vol. 2, FXSAVE (tables 3-43 and 3-44), FXRSTOR, LDMXCSR, STMXCSR; vol. 3,
+ * table 13-1.
+ *
+ * Where the SDM leaves a choice: with CR4.OSFXSR clear FXSAVE and FXRSTOR leave XMM registers and MXCSR alone, as
+ * processors of the P6 family do; reserved bytes up to offset 287 are written as zeros, those behind are left; a misaligned image is
+ * #GP(0) before #AC. */
+#include "cpu/simd.h"
+
+/* ---- preconditions ---- */
+
+NOINLINE bool sse_blocked(struct cpu *cpu)
+{
+    return cpu_fault(cpu, (cpu->cr0 & CR0_EM) || !(cpu->cr4 & CR4_OSFXSR) ? VEC_UD : VEC_NM);
+}
+
+NOINLINE bool mmx_blocked(struct cpu *cpu)
+{
+    return cpu->cr0 & CR0_EM ? cpu_fault(cpu, VEC_UD) : x87_blocked(cpu);
+}
+
+/* ---- 16 bytes ---- */
+
+static bool linear_of_128(struct cpu *cpu, const struct insn *insn, bool is_aligned, enum access_kind kind,
+                          uint64_t *linear)
+{
+    cpu->current = insn;
+    if (!segment_linear(cpu, ea_segment(insn), ea_generic(cpu, insn), 16, kind, linear)) {
+        return false;
+    }
+    return !is_aligned || (*linear & 15) == 0 || cpu_fault_error(cpu, VEC_GP, 0);
+}
+
+bool simd_read128(struct cpu *cpu, const struct insn *insn, bool is_aligned, union xmm_value *value)
+{
+    uint64_t linear, offset = ea_generic(cpu, insn);
+    enum segment_index seg = ea_segment(insn);
+
+    return linear_of_128(cpu, insn, is_aligned, ACCESS_READ, &linear) &&
+           segment_read(cpu, seg, offset, 8, &value->q[0]) && segment_read(cpu, seg, offset + 8, 8, &value->q[1]);
+}
+
+bool simd_write128(struct cpu *cpu, const struct insn *insn, bool is_aligned, const union xmm_value *value)
+{
+    uint64_t linear, offset = ea_generic(cpu, insn);
+    enum segment_index seg = ea_segment(insn);
+
+    return linear_of_128(cpu, insn, is_aligned, ACCESS_WRITE, &linear) && segment_probe_write(cpu, seg, offset, 8) &&
+           segment_probe_write(cpu, seg, offset + 8, 8) && segment_write(cpu, seg, offset, 8, value->q[0]) &&
+           segment_write(cpu, seg, offset + 8, 8, value->q[1]);
+}
+
+/* ---- MXCSR ---- */
+
+static ALWAYS_INLINE bool b_ldmxcsr(struct cpu *cpu, const struct insn *insn, enum form form)
+{
+    uint32_t value;
+
+    if (!sse_ready(cpu) || !load32(cpu, insn, form, &value)) {
+        return false;
+    }
+    if (value & ~(uint32_t)MXCSR_MASK) {
+        return cpu_fault_error(cpu, VEC_GP, 0);
+    }
+    cpu->mxcsr = value;
+    return true;
+}
+SIMD_BIND_MEM(ldmxcsr, 1)
+
+static ALWAYS_INLINE bool b_stmxcsr(struct cpu *cpu, const struct insn *insn, enum form form)
+{
+    return sse_ready(cpu) && store32(cpu, insn, form, cpu->mxcsr);
+}
+SIMD_BIND_MEM(stmxcsr, 1)
+
+/* ---- the 512-byte image ---- */
+
+enum {
+    IMAGE_SIZE = 512,
+    IMAGE_MXCSR = 24,
+    IMAGE_MXCSR_MASK = 28,
+    IMAGE_ST = 32,   /* ST(0) to ST(7), 16 bytes each */
+    IMAGE_XMM = 160, /* XMM0 to XMM7 outside of 64-bit mode */
+    IMAGE_END = 288  /* of what is written */
+};
+
+static bool image_linear(struct cpu *cpu, const struct insn *insn, enum access_kind kind, uint64_t *linear)
+{
+    if (cpu->cr0 & (CR0_EM | CR0_TS)) {
+        return cpu_fault(cpu, VEC_NM);
+    }
+    cpu->current = insn;
+    if (!segment_linear(cpu, ea_segment(insn), ea_generic(cpu, insn), IMAGE_SIZE, kind, linear)) {
+        return false;
+    }
+    return (*linear & 15) == 0 || cpu_fault_error(cpu, VEC_GP, 0);
+}
+
+static void make_legacy_image(const struct cpu *cpu, uint8_t image[IMAGE_XMM])
+{
+    const struct fpu *fpu = &cpu->fpu;
+
+    memset(image, 0, IMAGE_XMM);
+    host_store16(image, fpu->control);
+    host_store16(image + 2, x87_status_word(cpu));
+    image[4] = (uint8_t)~fpu->empty;
+    host_store16(image + 6, fpu->opcode & 0x7ff);
+    host_store32(image + 8, (uint32_t)fpu->instruction_pointer);
+    host_store16(image + 12, fpu->instruction_selector);
+    host_store32(image + 16, (uint32_t)fpu->data_pointer);
+    host_store16(image + 20, fpu->data_selector);
+    for (unsigned k = 0; k < 8; k++) {
+        unsigned reg = x87_st(cpu, k);
+        host_store64(image + IMAGE_ST + 16 * k, fpu->mantissa[reg]);
+        host_store16(image + IMAGE_ST + 16 * k + 8, fpu->sign_exp[reg]);
+    }
+}
+
+static void take_legacy_image(struct cpu *cpu, const uint8_t image[IMAGE_XMM])
+{
+    struct fpu *fpu = &cpu->fpu;
+    unsigned status = host_load16(image + 2);
+
+    fpu->control = (uint16_t)((host_load16(image) & X87_CONTROL_KEPT) | X87_CONTROL_SET);
+    fpu->status = (uint16_t)(status & (X87_CODES | X87_SF | X87_EXCEPTIONS));
+    fpu->top = status >> 11 & 7;
+    fpu->empty = (uint8_t)~image[4];
+    fpu->opcode = host_load16(image + 6) & 0x7ff;
+    fpu->instruction_pointer = host_load32(image + 8);
+    fpu->instruction_selector = host_load16(image + 12);
+    fpu->data_pointer = host_load32(image + 16);
+    fpu->data_selector = host_load16(image + 20);
+    for (unsigned k = 0; k < 8; k++) {
+        unsigned reg = x87_st(cpu, k);
+        fpu->mantissa[reg] = host_load64(image + IMAGE_ST + 16 * k);
+        fpu->sign_exp[reg] = host_load16(image + IMAGE_ST + 16 * k + 8);
+    }
+    x87_summarize(cpu);
+}
+
+/* FXSAVE does not wait: a pending x87 exception stays pending. */
+static bool b_fxsave(struct cpu *cpu, const struct insn *insn)
+{
+    uint8_t image[IMAGE_END] = { 0 };
+    bool has_sse = (cpu->cr4 & CR4_OSFXSR) != 0;
+    uint64_t linear;
+
+    if (!image_linear(cpu, insn, ACCESS_WRITE, &linear) || !linear_probe_write(cpu, linear, IMAGE_SIZE, false)) {
+        return false;
+    }
+    make_legacy_image(cpu, image);
+    host_store32(image + IMAGE_MXCSR, cpu->mxcsr);
+    host_store32(image + IMAGE_MXCSR_MASK, MXCSR_MASK);
+    for (unsigned k = 0; k < 8; k++) {
+        host_store128(image + IMAGE_XMM + 16 * k, &cpu->xmm[k]);
+    }
+    for (unsigned k = 0; k < IMAGE_END; k += 8) {
+        if (has_sse || (k < IMAGE_XMM && k != IMAGE_MXCSR)) {
+            (void)linear_write(cpu, linear + k, 8, false, host_load64(image + k)); /* probed */
+        }
+    }
+    return true;
+}
+SLOW(fxsave)
+BIND_ONE(fxsave, h_fxsave)
+
+static bool b_fxrstor(struct cpu *cpu, const struct insn *insn)
+{
+    uint8_t image[IMAGE_END];
+    bool has_sse = (cpu->cr4 & CR4_OSFXSR) != 0;
+    uint64_t linear, value;
+
+    if (!image_linear(cpu, insn, ACCESS_READ, &linear)) {
+        return false;
+    }
+    for (unsigned k = 0; k < IMAGE_END; k += 8) {
+        if (!linear_read(cpu, linear + k, 8, false, &value)) {
+            return false;
+        }
+        host_store64(image + k, value);
+    }
+    uint32_t mxcsr = host_load32(image + IMAGE_MXCSR);
+    if (has_sse && (mxcsr & ~(uint32_t)MXCSR_MASK)) {
+        return cpu_fault_error(cpu, VEC_GP, 0);
+    }
+    take_legacy_image(cpu, image);
+    if (has_sse) {
+        cpu->mxcsr = mxcsr;
+        for (unsigned k = 0; k < 8; k++) {
+            host_load128(image + IMAGE_XMM + 16 * k, &cpu->xmm[k]);
+        }
+    }
+    return true;
+}
+SLOW(fxrstor)
+BIND_ONE(fxrstor, h_fxrstor)
