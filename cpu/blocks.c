@@ -785,18 +785,15 @@ static uint64_t mask_eip(const struct cpu *cpu, uint64_t eip)
     return eip & (cpu->mode & MODE_CODE32 ? 0xffffffffu : 0xffffu);
 }
 
-/* Enters a block found for `eip`, or leaves to the dispatcher when the deadline lies in it. */
-static const struct insn *enter_block(struct cpu *cpu, uint64_t eip, const struct block *block)
+/* Charges for the block found for cpu->rip and gives its first record; NULL when the deadline lies in it. */
+static const struct insn *enter_block(struct cpu *cpu, const struct block *block)
 {
-    const struct insn *insn;
-
     if (cpu->remaining < block->count) {
-        cpu->rip = eip;
         return NULL;
     }
     cpu->remaining -= block->count;
-    cpu->page_eip = eip - block->boundaries[0];
-    GO(block->first);
+    cpu->page_eip = cpu->rip - block->boundaries[0];
+    return block->first;
 }
 
 const struct insn *link_exit(struct cpu *cpu, const struct link *link)
@@ -813,24 +810,25 @@ const struct insn *jump_exit(struct cpu *cpu, const struct jump_entry *entry)
     return NULL;
 }
 
-const struct insn *jump_miss(struct cpu *cpu, uint64_t eip)
+/* The slow halves of h_jump_miss and h_link_unresolved: NULL leaves to the dispatcher with cpu->rip set. They are no
+ * handlers, so that what they keep in memory does not keep the handlers from ending in a jump. */
+static NOINLINE const struct insn *resolve_jump(struct cpu *cpu)
 {
     bool uncacheable;
 
     cpu->stats.link_misses++;
-    cpu->rip = eip;
     if (cpu->pending || !cpu->use_block_cache) {
         return NULL;
     }
-    const struct block *block = block_find(cpu, eip, &uncacheable);
+    const struct block *block = block_find(cpu, cpu->rip, &uncacheable);
     if (!block) {
         return NULL; /* the dispatcher finds the same fault again and delivers it */
     }
-    remember_jump(cpu, eip, block);
-    return enter_block(cpu, eip, block);
+    remember_jump(cpu, cpu->rip, block);
+    return enter_block(cpu, block);
 }
 
-HANDLER(h_link_unresolved)
+static NOINLINE const struct insn *resolve_link(struct cpu *cpu, const struct insn *insn)
 {
     union slot *link = (union slot *)(void *)(uintptr_t)insn - 1;
     uint64_t eip = mask_eip(cpu, cpu->page_eip + (uint64_t)(int64_t)link->link.target);
@@ -865,7 +863,25 @@ HANDLER(h_link_unresolved)
             link->link.count = block->count;
         }
     }
-    return enter_block(cpu, eip, block);
+    return enter_block(cpu, block);
+}
+
+HANDLER(h_jump_miss)
+{
+    insn = resolve_jump(cpu);
+    if (!insn) {
+        return NULL;
+    }
+    GO(insn);
+}
+
+HANDLER(h_link_unresolved)
+{
+    insn = resolve_link(cpu, insn);
+    if (!insn) {
+        return NULL;
+    }
+    GO(insn);
 }
 
 /* The count has been charged by GO_LINK. */
@@ -882,7 +898,7 @@ HANDLER(h_link_cross)
         GO(cross->next);
     }
     cpu->remaining += link->link.count;
-    return h_link_unresolved(cpu, insn);
+    TAIL(h_link_unresolved);
 }
 
 HANDLER(h_fall)

@@ -144,7 +144,8 @@ static ALWAYS_INLINE bool jump_matches(const struct cpu *cpu, const struct jump_
         uint64_t to_ = (eip_);                                                                                         \
         const struct jump_entry *entry_ = jump_look(cpu, to_);                                                         \
         if (UNLIKELY(!jump_matches(cpu, entry_, to_))) {                                                               \
-            return jump_miss(cpu, to_);                                                                                \
+            cpu->rip = to_;                                                                                            \
+            TAIL(h_jump_miss);                                                                                         \
         }                                                                                                              \
         cpu->remaining -= entry_->count;                                                                               \
         if (UNLIKELY(cpu->remaining < 0)) {                                                                            \
@@ -153,7 +154,7 @@ static ALWAYS_INLINE bool jump_matches(const struct cpu *cpu, const struct jump_
         cpu->page_eip = to_ - entry_->page_offset;                                                                     \
         GO(entry_->next);                                                                                              \
     } while (0)
-const struct insn *jump_miss(struct cpu *cpu, uint64_t eip);
+HANDLER(h_jump_miss);
 const struct insn *jump_exit(struct cpu *cpu, const struct jump_entry *entry);
 
 /* End of a generic-form handler: memory-mapped registers, code overwritten or a debug trap may ask us to stop. */

@@ -378,26 +378,29 @@ static HANDLER(h_push_sreg16)
 }
 BIND_SIZED(push_sreg)
 
-/* After a segment register changed: on in the same mode, or out to the dispatcher. A load of SS holds off interrupts
- * until the next instruction is done (SDM vol. 3, 6.8.3). */
-static const struct insn *after_segment_load(struct cpu *cpu, const struct insn *insn, unsigned mode, unsigned slots,
-                                             unsigned seg)
+/* A load of SS holds off interrupts until the next instruction is done (SDM vol. 3, 6.8.3). */
+static HANDLER(leave_in_shadow)
 {
-    if (seg == SEG_SS) {
-        cpu_sync(cpu, insn);
-        cpu->rip = cpu->next_rip;
-        cpu->current = NULL;
-        cpu->shadow_icount = cpu_icount(cpu);
-        cpu->shadow_is_mov_ss = true;
-        return NULL;
-    }
-    if (cpu->mode != mode || cpu->pending) {
-        return leave_after(cpu, insn);
-    }
+    cpu_sync(cpu, insn);
+    cpu->rip = cpu->next_rip;
     cpu->current = NULL;
-    insn += slots + LINK_SLOTS;
-    GO_LINK(0);
+    cpu->shadow_icount = cpu_icount(cpu);
+    cpu->shadow_is_mov_ss = true;
+    return NULL;
 }
+
+/* After a segment register changed: on in the same mode, or out to the dispatcher. */
+#define AFTER_SEGMENT_LOAD(mode_before, slots, seg)                                                                    \
+    do {                                                                                                               \
+        if ((seg) == SEG_SS) {                                                                                         \
+            return leave_in_shadow(cpu, insn);                                                                         \
+        }                                                                                                              \
+        if (cpu->mode != (mode_before) || cpu->pending) {                                                              \
+            return leave_after(cpu, insn);                                                                             \
+        }                                                                                                              \
+        cpu->current = NULL;                                                                                           \
+        GO_LINK((slots) + LINK_SLOTS);                                                                                 \
+    } while (0)
 
 /* SP as it was, for instructions that pop and then fault. */
 #define POP_SREG(bits)                                                                                                 \
@@ -413,7 +416,7 @@ static const struct insn *after_segment_load(struct cpu *cpu, const struct insn 
             cpu->gpr[REG_SP] = old_sp;                                                                                 \
             return fault_exit(cpu, insn);                                                                              \
         }                                                                                                              \
-        return after_segment_load(cpu, insn, mode, 1, seg);                                                            \
+        AFTER_SEGMENT_LOAD(mode, 1, seg);                                                                              \
     }
 POP_SREG(16)
 POP_SREG(32)
@@ -427,7 +430,7 @@ static HANDLER(h_mov_sreg_r)
     if (!segment_load(cpu, (enum segment_index)seg, reg16(cpu, insn->r2))) {
         return fault_exit(cpu, insn);
     }
-    return after_segment_load(cpu, insn, mode, 1, seg);
+    AFTER_SEGMENT_LOAD(mode, 1, seg);
 }
 static HANDLER(h_mov_sreg_m)
 {
@@ -438,7 +441,7 @@ static HANDLER(h_mov_sreg_m)
     if (!generic_read(cpu, insn, 2, &cpu->operand[0]) || !segment_load(cpu, (enum segment_index)seg, (uint16_t)cpu->operand[0])) {
         return fault_exit(cpu, insn);
     }
-    return after_segment_load(cpu, insn, mode, 1, seg);
+    AFTER_SEGMENT_LOAD(mode, 1, seg);
 }
 extern const struct binding bind_mov_sreg_e;
 const struct binding bind_mov_sreg_e = { { [LIVE] = { [FORM_REG] = ALL_SIZES(h_mov_sreg_r),
@@ -469,17 +472,17 @@ const struct binding bind_mov_e_sreg = { { [LIVE] = { [FORM_REG] = SIZES_V(mov_r
 #define LOAD_FAR_POINTER(name, seg_, bits)                                                                             \
     static HANDLER(h_##name##bits)                                                                                     \
     {                                                                                                                  \
-        uint64_t offset, ea = ea_generic(cpu, insn);                                                         \
+        uint64_t ea = ea_generic(cpu, insn);                                                                           \
         uint64_t mask = (insn->sc >> 5 & 3) == 0 ? 0xffff : 0xffffffffu;                                               \
         unsigned mode = cpu->mode;                                                                                     \
         cpu_sync(cpu, insn);                                                                                           \
-        if (!segment_read(cpu, ea_segment(insn), ea, bits / 8, &offset) ||                                             \
-            !segment_read(cpu, ea_segment(insn), (ea + bits / 8) & mask, 2, &cpu->operand[0]) ||                              \
-            !segment_load(cpu, seg_, (uint16_t)cpu->operand[0])) {                                                            \
+        if (!segment_read(cpu, ea_segment(insn), ea, bits / 8, &cpu->operand[1]) ||                                    \
+            !segment_read(cpu, ea_segment(insn), (ea + bits / 8) & mask, 2, &cpu->operand[0]) ||                       \
+            !segment_load(cpu, seg_, (uint16_t)cpu->operand[0])) {                                                     \
             return fault_exit(cpu, insn);                                                                              \
         }                                                                                                              \
-        set_reg##bits(cpu, insn->r1, (uint##bits##_t)offset);                                                          \
-        return after_segment_load(cpu, insn, mode, 1, SEG_ES); /* LSS gives no shadow */                               \
+        set_reg##bits(cpu, insn->r1, (uint##bits##_t)cpu->operand[1]);                                                 \
+        AFTER_SEGMENT_LOAD(mode, 1, SEG_ES); /* LSS gives no shadow */                                                 \
     }
 #define LOAD_FAR(name, seg)                                                                                            \
     LOAD_FAR_POINTER(name, seg, 16)                                                                                    \

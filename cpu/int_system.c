@@ -401,34 +401,32 @@ TAKES_SELECTOR(lmsw, {
     return finish(cpu);
 })
 
-/* LAR and LSL: r1 is the destination; the selector is in r2 or memory. */
+/* LAR and LSL: r1 is the destination; the selector is in r2 or memory, and then in operand[0]. */
 #define LAR_LSL(name, function, bits)                                                                                  \
-    static const struct insn *do_##name##bits(struct cpu *cpu, const struct insn *insn, uint16_t selector)             \
+    static HANDLER(h_##name##bits)                                                                                     \
     {                                                                                                                  \
-                                                                                                   \
-                                                                                                               \
-        if (!function(cpu, selector, &cpu->operand_ok, &cpu->operand_result)) {                                                                  \
+        if (!function(cpu, (uint16_t)cpu->operand[0], &cpu->operand_ok, &cpu->operand_result)) {                       \
             return fault_exit(cpu, insn);                                                                              \
         }                                                                                                              \
-        if (cpu->operand_ok) {                                                                                                      \
-            set_reg##bits(cpu, insn->r1, (uint##bits##_t)cpu->operand_result);                                                      \
+        if (cpu->operand_ok) {                                                                                         \
+            set_reg##bits(cpu, insn->r1, (uint##bits##_t)cpu->operand_result);                                         \
         }                                                                                                              \
-        set_zf(cpu, cpu->operand_ok);                                                                                               \
+        set_zf(cpu, cpu->operand_ok);                                                                                  \
         NEXT_SLOW(1);                                                                                                  \
     }                                                                                                                  \
     static HANDLER(h_##name##_r##bits)                                                                                 \
     {                                                                                                                  \
         cpu_sync(cpu, insn);                                                                                           \
-        return do_##name##bits(cpu, insn, reg16(cpu, insn->r2));                                                       \
+        cpu->operand[0] = reg16(cpu, insn->r2);                                                                        \
+        TAIL(h_##name##bits);                                                                                          \
     }                                                                                                                  \
     static HANDLER(h_##name##_m##bits)                                                                                 \
     {                                                                                                                  \
-                                                                                                        \
         cpu_sync(cpu, insn);                                                                                           \
-        if (!generic_read(cpu, insn, 2, &cpu->operand[0])) {                                                                     \
+        if (!generic_read(cpu, insn, 2, &cpu->operand[0])) {                                                           \
             return fault_exit(cpu, insn);                                                                              \
         }                                                                                                              \
-        return do_##name##bits(cpu, insn, (uint16_t)cpu->operand[0]);                                                            \
+        TAIL(h_##name##bits);                                                                                          \
     }
 #define LAR_LSL_SIZES(name, function)                                                                                  \
     LAR_LSL(name, function, 16)                                                                                        \
