@@ -7,6 +7,7 @@
 #include "cpu/blocks.h"
 
 #include "cpu/mmu.h"
+#include "cpu/profile.h"
 
 #include <stdlib.h>
 
@@ -512,6 +513,10 @@ static unsigned emit_block(struct builder *b, union slot *slots, struct block *b
     uint8_t live = STATUS_ALL;
     unsigned used = 0;
 
+    if (b->cpu->profile && !is_scratch) {
+        slots[used++].insn = (struct insn){ .handler = h_profile };
+    }
+
     for (unsigned k = b->count; k-- > 0;) {
         const struct draft *draft = &b->drafts[k];
         uint8_t written = draft->is_undefined || draft->is_too_long ? 0 : draft->decoded.opcode->flags_written;
@@ -563,6 +568,11 @@ static unsigned emit_block(struct builder *b, union slot *slots, struct block *b
     block->slots = used;
     block->mode = (uint8_t)b->mode;
     b->cpu->stats.insns_decoded += b->count;
+    if (b->cpu->profile && !is_scratch) {
+        for (unsigned k = 0; k < b->count; k++) {
+            profile_add_insn(b->cpu->profile, ops[k], slots[block->slot_of[k]].insn.handler);
+        }
+    }
     if (b->cpu->use_block_cache && !is_scratch) {
         block_fuse(&slots[0].insn, block->slot_of, b->count, ops);
     }
@@ -655,7 +665,13 @@ static const struct block *block_build(struct cpu *cpu, uint64_t eip)
     memset(block, 0, sizeof *block);
     block->ident = fetch_ident(&fetch);
     block->second_ident = crosses ? fetch_ident(&second) : NO_IDENT;
-    cache->slots_used += emit_block(&b, &cache->arena[cache->slots_used], block, false);
+    union slot *slots = &cache->arena[cache->slots_used];
+    cache->slots_used += emit_block(&b, slots, block, false);
+    if (cpu->profile) {
+        unsigned start = block->boundaries[0], size = block->boundaries[block->count] - start;
+        slots[0].insn.d = profile_add_block(cpu->profile, (eip + cpu->seg[SEG_CS].base) & 0xffffffffu, block->mode,
+                                            fetch.host, crosses ? GUEST_PAGE_SIZE - start : size);
+    }
     uint32_t *head = &cache->hash[hash_of(block->ident, block->mode)];
     block->next_in_hash = *head;
     *head = number;

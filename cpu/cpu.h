@@ -143,6 +143,7 @@ struct cpu;
 struct insn;
 struct block_cache;
 struct decoder;
+struct profile;
 
 /* A handler executes one record and tail-calls the next one's handler, or returns NULL to leave to the dispatcher. Built
  * without tail calls it returns the next record instead, and a loop calls that; see handler.h. */
@@ -310,6 +311,7 @@ struct cpu {
     uint64_t *code_pages_seen;               /* derived; Bloom bits of linear pages that were fetched from */
     struct block_cache *blocks;              /* derived; owned */
     struct decoder *decoder;                 /* derived; owned */
+    struct profile *profile;                 /* derived; owned; NULL: no profile is taken */
     struct cpu_board board;                  /* wired */
     struct log_channel *log_channel;         /* wired */
     struct cpu_stats stats;                  /* derived */
@@ -323,6 +325,9 @@ extern const struct field cpu_fields[];
 /* Creates a processor in reset state. `board` is copied. NULL with `err` set when out of memory. */
 struct cpu *cpu_create(const struct cpu_board *board, bool use_block_cache, struct error *err);
 void cpu_destroy(struct cpu *cpu);
+
+/* Counts executions of blocks from now on (profile.h). False when out of memory. */
+bool cpu_profile(struct cpu *cpu, struct error *err);
 
 /* RESET# (SDM vol. 3, 10.1.1): power-on values; is_init: INIT#, which keeps x87, MSRs of memory type and TSC. */
 void cpu_reset(struct cpu *cpu, bool is_init);

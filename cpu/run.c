@@ -5,6 +5,7 @@
 #include "cpu/decode.h"
 #include "cpu/flags.h"
 #include "cpu/mmu.h"
+#include "cpu/profile.h"
 
 #include <stdlib.h>
 
@@ -466,8 +467,19 @@ void cpu_destroy(struct cpu *cpu)
         blocks_destroy(cpu);
         tlb_destroy(cpu);
         decoder_destroy(cpu->decoder);
+        profile_destroy(cpu->profile);
         free(cpu);
     }
+}
+
+bool cpu_profile(struct cpu *cpu, struct error *err)
+{
+    if (!cpu->profile) {
+        cpu->profile = profile_create();
+        blocks_flush(cpu);
+        fetch_tokens_bump(cpu, false);
+    }
+    return cpu->profile || error_set(err, "out of memory for the profile");
 }
 
 /* SDM vol. 3, table 10-1. */
@@ -617,6 +629,7 @@ const struct field cpu_fields[] = {
     DERIVED(S, code_pages_seen, NULL),
     DERIVED(S, blocks, NULL),
     DERIVED(S, decoder, NULL),
+    DERIVED(S, profile, NULL),
     WIRED(S, board, NULL),
     WIRED(S, log_channel, NULL),
     DERIVED(S, stats, NULL),

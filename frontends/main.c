@@ -14,6 +14,7 @@
 #include "frontends/monitor.h"
 #include "frontends/mux.h"
 #include "frontends/options.h"
+#include "frontends/profile.h"
 #include "frontends/session.h"
 
 #include <errno.h>
@@ -38,6 +39,7 @@ struct program {
     struct pacer pacer;
     struct curses *curses;
     FILE *log;
+    FILE *profile; /* NULL: not asked for */
     bool is_log_silent; /* the terminal shows the guest's screen */
     /* Streams. A mux serves each serial port; the monitor may share one or have its own stream. */
     struct chardev *serial_dev[TICK86_SERIAL_PORTS];
@@ -285,7 +287,8 @@ static bool build_machine(struct program *program, struct error *err)
     }
     program->session.machine = tick86_create(config, err);
     images_relax(&program->images);
-    return program->session.machine != NULL;
+    return program->session.machine != NULL &&
+           (!options->wants_profile || tick86_profile(program->session.machine, err));
 }
 
 /* -d CHANNEL[=LEVEL],... */
@@ -324,6 +327,13 @@ static bool open_files(struct program *program, struct error *err)
         if (program->log == NULL) {
             program->log = stderr;
             error_set(err, "cannot write log '%s': %s", program->options.log_path, strerror(errno));
+            return error_hint(err, "check that the folder exists and you may write there");
+        }
+    }
+    if (program->options.profile_path != NULL) {
+        program->profile = fopen(program->options.profile_path, "w");
+        if (program->profile == NULL) {
+            error_set(err, "cannot write profile '%s': %s", program->options.profile_path, strerror(errno));
             return error_hint(err, "check that the folder exists and you may write there");
         }
     }
@@ -523,6 +533,18 @@ static void run(struct program *program)
     }
 }
 
+static void write_profile(struct program *program)
+{
+    if (!program->options.wants_profile) {
+        return;
+    }
+    profile_print(program->session.machine, stderr);
+    if (program->profile != NULL && (!profile_write(program->session.machine, program->profile) || ferror(program->profile))) {
+        fprintf(stderr, "tick86: cannot write profile '%s' whole\n", program->options.profile_path);
+        program->session.exit_status = STATUS_ERROR;
+    }
+}
+
 static void finish(struct program *program)
 {
     struct session *session = &program->session;
@@ -547,6 +569,7 @@ static void finish(struct program *program)
             printf("icount=%" PRIu64 " time_ns=%" PRIu64 " hash=%016" PRIx64 "\n", icount, now,
                    tick86_hash(session->machine, true));
         }
+        write_profile(program);
         session_flush_disks(session);
         tick86_destroy(session->machine);
     }
@@ -561,13 +584,15 @@ static void finish(struct program *program)
     if (program->log != NULL && program->log != stderr) {
         fclose(program->log);
     }
+    if (program->profile != NULL) {
+        fclose(program->profile);
+    }
 }
 
 int main(int argc, char **argv)
 {
     static struct program program; /* large: lines and buffers of its parts */
     struct error err = {0};
-    int status = STATUS_ERROR;
 
     if (!options_parse(&program.options, argc, argv, &err)) {
         print_error(&err);
@@ -586,11 +611,11 @@ int main(int argc, char **argv)
     bool is_started = start(&program, &err);
     if (is_started) {
         run(&program);
-        status = program.session.exit_status;
     }
     finish(&program);
     if (!is_started) {
         print_error(&err);
+        return STATUS_ERROR;
     }
-    return status;
+    return program.session.exit_status;
 }

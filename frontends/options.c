@@ -527,6 +527,15 @@ static bool parse_self_check(struct options *options, const struct row *row, con
     return true;
 }
 
+static bool parse_profile(struct options *options, const struct row *row, const char *value, struct error *err)
+{
+    (void)row;
+    (void)err;
+    options->wants_profile = true;
+    options->profile_path = value;
+    return true;
+}
+
 /* ---- the table ---- */
 
 #define AT(member) offsetof(struct options, member)
@@ -579,6 +588,8 @@ static const struct row rows[] = {
     {"stop-at", "insns=N|time=SECONDS", parse_stop_at, 0, 0, "end after N instructions or SECONDS of guest time, with status 0"},
     {"print-hash", NULL, parse_flag, AT(print_hash), 0, "at the end print icount, guest time and a hash of CPU, RAM and devices"},
     {"self-check", "slow", parse_self_check, 0, 0, "slow: no block cache; the result must be the same"},
+    {"profile", "[=FILE]", parse_profile, 0, 0,
+     "at the end print what the interpreter did: its counts, the hottest guest code, the handlers; FILE gets the whole profile as JSON"},
     {"help", NULL, parse_flag, AT(wants_help), 0, "this list"},
     {"help-man", NULL, parse_flag, AT(wants_man), 0, "this list for the man page"},
     {"version", NULL, parse_flag, AT(wants_version), 0, "version"},
@@ -695,7 +706,9 @@ bool options_parse(struct options *options, int argc, char *const *argv, struct 
         if (row->argument == NULL && value != NULL) {
             return error_set(err, "option '-%s' takes no value", row->name);
         }
-        if (row->argument != NULL) {
+        if (row->argument != NULL && strncmp(row->argument, "[=", 2) == 0) {
+            value = value != NULL ? value + 1 : NULL; /* only as --name=VALUE */
+        } else if (row->argument != NULL) {
             value = value != NULL ? value + 1 : ++n < argc ? argv[n] : NULL;
             if (value == NULL) {
                 error_set(err, "option '%s' needs a value", given);
@@ -721,7 +734,8 @@ void options_free(struct options *options)
 
 static const char *dashes(const struct row *row)
 {
-    return strcmp(row->name, "help") == 0 || strcmp(row->name, "version") == 0 || strcmp(row->name, "self-check") == 0
+    return strcmp(row->name, "help") == 0 || strcmp(row->name, "version") == 0 || strcmp(row->name, "self-check") == 0 ||
+                   strcmp(row->name, "profile") == 0
                ? "--"
                : "-";
 }
@@ -759,7 +773,7 @@ void options_print_help(FILE *out)
             continue;
         }
         fprintf(out, "  %s%s%s%s\n", dashes(&rows[n]), rows[n].name,
-                rows[n].argument == NULL ? "" : strcmp(dashes(&rows[n]), "--") == 0 ? "=" : " ",
+                rows[n].argument == NULL || strncmp(rows[n].argument, "[=", 2) == 0 ? "" : strcmp(dashes(&rows[n]), "--") == 0 ? "=" : " ",
                 rows[n].argument != NULL ? rows[n].argument : "");
         print_wrapped(out, rows[n].doc);
     }

@@ -55,6 +55,8 @@ struct options {
     uint64_t stop_insns; /* UINT64_MAX: not set */
     uint64_t stop_ns;
     bool print_hash;
+    bool wants_profile;
+    const char *profile_path; /* NULL: no JSON */
     const char *files[OPTIONS_FILES]; /* bare arguments */
     unsigned file_count;
     bool wants_help, wants_version, wants_man;

@@ -142,6 +142,27 @@ struct tick86_stats {
 };
 void tick86_get_stats(const struct tick86 *machine, struct tick86_stats *stats);
 
+/* Counts from now on how often each block of guest code runs. False with `err` set when out of memory. */
+bool tick86_profile(struct tick86 *machine, struct error *err);
+
+/* One block of the profile: guest instructions decoded together. `handlers` are numbers for tick86_profile_handler, one
+ * for each instruction, as bound before fusion. */
+struct tick86_profile_block {
+    uint64_t linear, executions;
+    const uint16_t *handlers;
+    const uint8_t *bytes;
+    unsigned size, insns;
+    unsigned code_bits; /* 16, 32 or 64 */
+    bool is_user;
+};
+struct tick86_profile_handler {
+    char name[48];
+    int64_t offset; /* of its code from that of tick86_create: `nm` tells its symbol */
+};
+/* The n-th block or handler; false past the last one, or without a profile. */
+bool tick86_profile_block(const struct tick86 *machine, size_t n, struct tick86_profile_block *block);
+bool tick86_profile_handler(const struct tick86 *machine, size_t n, struct tick86_profile_handler *handler);
+
 struct log *tick86_log(struct tick86 *machine);
 
 #endif
