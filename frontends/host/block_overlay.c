@@ -7,7 +7,7 @@
 #define _FILE_OFFSET_BITS 64
 #define _DEFAULT_SOURCE
 #define _DARWIN_C_SOURCE
-#include "frontends/host/block_raw.h"
+#include "frontends/host/block_format.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -23,7 +23,7 @@ struct cluster {
 };
 
 struct block_overlay {
-    int fd;
+    struct host_file file;
     struct cluster *table;
     size_t capacity; /* power of two */
     size_t used;     /* also the next free slot */
@@ -68,8 +68,8 @@ struct block_overlay *overlay_create(struct error *err)
     }
     overlay->table = table;
     overlay->capacity = TABLE_START;
-    overlay->fd = open_temporary(err);
-    if (overlay->fd < 0) {
+    overlay->file.fd = open_temporary(err);
+    if (overlay->file.fd < 0) {
         free(table);
         free(overlay);
         return NULL;
@@ -80,7 +80,7 @@ struct block_overlay *overlay_create(struct error *err)
 void overlay_destroy(struct block_overlay *overlay)
 {
     if (overlay != NULL) {
-        close(overlay->fd);
+        close(overlay->file.fd);
         free(overlay->table);
         free(overlay);
     }
@@ -133,10 +133,10 @@ bool overlay_read(struct block_image *image, uint64_t sector, uint32_t count, vo
         uint32_t piece = piece_of(sector, count);
         const struct cluster *cluster = find(overlay->table, overlay->capacity, sector / CLUSTER_SECTORS + 1);
         if (cluster->key == 0) {
-            if (!image->driver->read(image, sector, piece, at)) {
+            if (!node_read(image, sector * SECTOR_SIZE, (uint64_t)piece * SECTOR_SIZE, at)) {
                 return false;
             }
-        } else if (!host_file_read(overlay->fd, cluster->slot * CLUSTER_SIZE + sector % CLUSTER_SECTORS * SECTOR_SIZE,
+        } else if (!host_file_read(&overlay->file, cluster->slot * CLUSTER_SIZE + sector % CLUSTER_SECTORS * SECTOR_SIZE,
                                    at, (size_t)piece * SECTOR_SIZE)) {
             return block_host_error(image, "cannot read the snapshot overlay of");
         }
@@ -160,11 +160,11 @@ static bool add_cluster(struct block_image *image, uint64_t sector, uint32_t cou
         return block_host_error(image, "cannot write the snapshot overlay of");
     }
     memset(overlay->copy, 0, CLUSTER_SIZE);
-    if (count != sectors && !image->driver->read(image, first, sectors, overlay->copy)) {
+    if (count != sectors && !node_read(image, first * SECTOR_SIZE, (uint64_t)sectors * SECTOR_SIZE, overlay->copy)) {
         return false;
     }
     memcpy(overlay->copy + sector % CLUSTER_SECTORS * SECTOR_SIZE, bytes, (size_t)count * SECTOR_SIZE);
-    if (!host_file_write(overlay->fd, (uint64_t)overlay->used * CLUSTER_SIZE, overlay->copy, CLUSTER_SIZE)) {
+    if (!host_file_write(&overlay->file, (uint64_t)overlay->used * CLUSTER_SIZE, overlay->copy, CLUSTER_SIZE)) {
         return block_host_error(image, "cannot write the snapshot overlay of");
     }
     struct cluster *cluster = find(overlay->table, overlay->capacity, sector / CLUSTER_SECTORS + 1);
@@ -185,7 +185,7 @@ bool overlay_write(struct block_image *image, uint64_t sector, uint32_t count, c
             if (!add_cluster(image, sector, piece, at)) {
                 return false;
             }
-        } else if (!host_file_write(overlay->fd, cluster->slot * CLUSTER_SIZE + sector % CLUSTER_SECTORS * SECTOR_SIZE,
+        } else if (!host_file_write(&overlay->file, cluster->slot * CLUSTER_SIZE + sector % CLUSTER_SECTORS * SECTOR_SIZE,
                                     at, (size_t)piece * SECTOR_SIZE)) {
             return block_host_error(image, "cannot write the snapshot overlay of");
         }

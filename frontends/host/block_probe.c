@@ -8,12 +8,13 @@
 #define _FILE_OFFSET_BITS 64
 #define _DEFAULT_SOURCE
 #define _DARWIN_C_SOURCE
-#include "frontends/host/block_raw.h"
+#include "frontends/host/block_probe.h"
+#include "frontends/host/block_file.h"
+#include "frontends/host/block_format.h"
 #include "mem/space.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { HEAD_SIZE = 40960, FOOTER_SIZE = 512, MULTIBOOT_SEARCH = 8192, ISO_DESCRIPTOR = 32768, ISO_BLOCK = 2048 };
 
@@ -69,6 +70,39 @@ static bool is_multiboot(const uint8_t *head)
     return false;
 }
 
+/* OVA is a tar archive (POSIX.1-1988 ustar) whose first member is the OVF descriptor (DMTF DSP0243, 5.3). */
+static bool is_ovf(const uint8_t *head)
+{
+    char name[101], text[513];
+
+    memcpy(name, head, 100);
+    name[100] = '\0';
+    size_t length = strlen(name);
+    if (memcmp(head + 257, "ustar", 5) == 0 && length > 4 && strcmp(name + length - 4, ".ovf") == 0) {
+        return true;
+    }
+    memcpy(text, head, 512);
+    text[512] = '\0';
+    return (strncmp(text, "<?xml", 5) == 0 || strncmp(text, "\xef\xbb\xbf<?xml", 8) == 0 || text[0] == '<') &&
+           (strstr(text, "<Envelope") != NULL || strstr(text, ":Envelope") != NULL);
+}
+
+bool block_is_format_header(const uint8_t sector[512])
+{
+    for (unsigned n = 0; n < sizeof magics / sizeof magics[0]; n++) {
+        if (magics[n].content != CONTENT_COMPRESSED &&
+            memcmp(sector + magics[n].offset, magics[n].text, magics[n].size) == 0) {
+            return true;
+        }
+    }
+    return is_ovf(sector);
+}
+
+bool block_is_format_footer(const uint8_t sector[512])
+{
+    return memcmp(sector, "conectix", 8) == 0;
+}
+
 static enum file_content classify(const uint8_t *head, const uint8_t *footer, uint64_t size)
 {
     bool is_boot_sector = head[0x1fe] == 0x55 && head[0x1ff] == 0xaa;
@@ -78,7 +112,10 @@ static enum file_content classify(const uint8_t *head, const uint8_t *footer, ui
             return magics[n].content;
         }
     }
-    if (size % SECTOR_SIZE == 0 && memcmp(footer, "conectix", 8) == 0) {
+    if (is_ovf(head)) {
+        return CONTENT_OVF;
+    }
+    if (memcmp(footer, "conectix", 8) == 0) {
         return CONTENT_VHD; /* of fixed size */
     }
     if (is_iso(head)) {
@@ -98,8 +135,6 @@ static enum file_content classify(const uint8_t *head, const uint8_t *footer, ui
 
 enum file_content block_probe(const char *path, struct error *err)
 {
-    bool is_readonly = true;
-    uint64_t size = 0;
     enum file_content content = CONTENT_UNREADABLE;
     uint8_t *head = malloc(HEAD_SIZE + FOOTER_SIZE);
 
@@ -108,16 +143,16 @@ enum file_content block_probe(const char *path, struct error *err)
         error_hint(err, "close other programs");
         return CONTENT_UNREADABLE;
     }
-    int fd = host_file_open(path, &is_readonly, &size, err);
-    if (fd >= 0) {
-        uint64_t footer_at = size > FOOTER_SIZE ? size - FOOTER_SIZE : 0;
-        if (host_file_read(fd, 0, head, HEAD_SIZE) && host_file_read(fd, footer_at, head + HEAD_SIZE, FOOTER_SIZE)) {
-            content = classify(head, head + HEAD_SIZE, size);
+    struct host_file *file = host_file_open(path, true, err);
+    if (file != NULL) {
+        uint64_t footer_at = file->size > FOOTER_SIZE ? file->size - FOOTER_SIZE : 0;
+        if (host_file_read(file, 0, head, HEAD_SIZE) && host_file_read(file, footer_at, head + HEAD_SIZE, FOOTER_SIZE)) {
+            content = classify(head, head + HEAD_SIZE, file->size);
         } else {
             error_set(err, "cannot read '%s'", path);
             error_hint(err, "check that the file can be read: cat '%s' > /dev/null", path);
         }
-        close(fd);
+        host_file_close(file);
     }
     free(head);
     return content;
@@ -138,6 +173,7 @@ const char *block_content_name(enum file_content content)
         [CONTENT_VMDK] = "VMDK disk image (VMware)",
         [CONTENT_VHD] = "VHD disk image (Virtual PC)",
         [CONTENT_VHDX] = "VHDX disk image (Hyper-V)",
+        [CONTENT_OVF] = "virtual appliance (OVA/OVF)",
         [CONTENT_COMPRESSED] = "compressed file",
     };
 

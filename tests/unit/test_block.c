@@ -171,7 +171,7 @@ START_TEST(errors)
     make(0);
     must_fail(NULL, "empty");
     make(4096);
-    must_fail(&qed, "format qed is not supported yet");
+    must_fail(&qed, "format qed is not supported");
     unlink(path);
     ck_assert_int_eq(mkfifo(path, 0600), 0);
     must_fail(NULL, "pipe");
@@ -284,9 +284,30 @@ START_TEST(contents)
     if (rows[_i].is_opened) {
         block_close(must_open(NULL));
     } else {
-        must_fail(NULL, content == CONTENT_COMPRESSED ? "compressed" : "is not supported yet");
+        must_fail(NULL, content == CONTENT_COMPRESSED ? "compressed" : content == CONTENT_QCOW2 ? "damaged" : "cannot open");
     }
     block_close(must_open(&raw));
+}
+END_TEST
+
+/* A guest cannot turn a raw image into another format, which the next start would open with all that its header names. */
+START_TEST(guest_cannot_write_headers)
+{
+    struct block_options raw = {.format = "raw"};
+    uint8_t sector[512] = {'Q', 'F', 'I', 0xfb}, footer[1024] = {0};
+
+    make(1 << 20);
+    memcpy(footer + 512, "conectix", 8);
+    struct block_backend *disk = must_open(NULL);
+    ck_assert(!disk->write(disk->context, 0, 1, sector));
+    ck_assert(disk->write(disk->context, 1, 1, sector));
+    ck_assert(!disk->write(disk->context, 2046, 2, footer));
+    ck_assert(disk->write(disk->context, 2045, 2, footer));
+    block_close(disk);
+    disk = must_open(&raw);
+    ck_assert(disk->write(disk->context, 0, 1, sector));
+    block_close(disk);
+    must_fail(NULL, "cannot open");
 }
 END_TEST
 
@@ -321,6 +342,7 @@ int main(void)
     tcase_add_test(tc, snapshot);
     tcase_add_test(tc, snapshot_grows);
     tcase_add_loop_test(tc, contents, 0, 17);
+    tcase_add_test(tc, guest_cannot_write_headers);
     tcase_add_test(tc, no_medium);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);

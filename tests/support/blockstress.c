@@ -1,0 +1,249 @@
+/* blockstress.c - random operations on a disk image, for the differential tests (tests/disks/).
+ *
+ *   blockstress run FILE MODEL SEED COUNT     does COUNT operations on FILE and on the raw file MODEL, comparing reads
+ *   blockstress kill FILE SEED ROUNDS         forks a writer, kills it at a random point, and looks at what is left:
+ *                                             what was flushed must be there, what was not may be
+ *
+ * Every sector that is written holds its number and the number of the operation, so that a stale or misplaced sector shows.
+ * Kills: operation n always is the same for one seed, so the checker knows what each may have left. */
+#define _DEFAULT_SOURCE
+#include "frontends/host/block.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum verb { WRITE, READ, ZERO, DISCARD, FLUSH };
+enum { SECTORS_MAX = 2048, BUFFER = SECTORS_MAX * 512 };
+
+struct operation {
+    enum verb verb;
+    uint64_t sector;
+    uint32_t count;
+};
+
+struct random {
+    uint64_t state;
+};
+
+static uint64_t next(struct random *random)
+{
+    random->state = random->state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return random->state >> 33;
+}
+
+/* Small and large, aligned and not, mostly near each other so that clusters fill up. */
+static struct operation draw(struct random *random, uint64_t sectors)
+{
+    static const uint32_t sizes[] = {1, 1, 3, 8, 8, 16, 100, 128, 128, 256, 700, 2048};
+    struct operation op;
+    uint64_t dice = next(random) % 100;
+
+    op.verb = dice < 62 ? WRITE : dice < 80 ? READ : dice < 87 ? ZERO : dice < 95 ? DISCARD : FLUSH;
+    op.count = sizes[next(random) % (sizeof sizes / sizeof sizes[0])];
+    op.count = op.count < sectors ? op.count : (uint32_t)sectors;
+    op.sector = next(random) % (sectors - op.count + 1);
+    if (next(random) % 3 != 0) {
+        op.sector &= ~UINT64_C(127); /* at a 64 KiB boundary */
+    }
+    return op;
+}
+
+static void fill(uint8_t *bytes, uint64_t sector, uint32_t count, uint64_t number)
+{
+    for (uint32_t n = 0; n < count; n++) {
+        uint64_t words[64];
+        for (unsigned k = 0; k < 64; k++) {
+            words[k] = k % 2 ? number : sector + n;
+        }
+        memcpy(bytes + (size_t)n * 512, words, 512);
+    }
+}
+
+static struct block_image *must_open(const char *path, struct block_backend **backend, const char *format)
+{
+    struct error err = {"", ""};
+    struct block_options options = {.format = format};
+
+    *backend = block_open(path, &options, &err);
+    if (*backend == NULL) {
+        fprintf(stderr, "%s (%s)\n", err.message, err.hint);
+        exit(1);
+    }
+    return block_image_of(*backend);
+}
+
+static bool apply(struct block_image *image, const struct operation *op, uint64_t number, uint8_t *buffer)
+{
+    uint64_t offset = op->sector * 512, size = (uint64_t)op->count * 512;
+
+    switch (op->verb) {
+    case WRITE: fill(buffer, op->sector, op->count, number); return block_write(image, offset, size, buffer);
+    case READ: return block_read(image, offset, size, buffer);
+    case ZERO: return block_zero(image, offset, size, false);
+    case DISCARD: return block_zero(image, offset, size, true);
+    case FLUSH: break;
+    }
+    return block_flush(image);
+}
+
+static int run(const char *path, const char *model_path, uint64_t seed, uint64_t count)
+{
+    struct random random = {seed};
+    struct block_backend *disk = NULL, *model_disk = NULL;
+    struct block_image *image = must_open(path, &disk, NULL), *model = must_open(model_path, &model_disk, "raw");
+    uint8_t *buffer = malloc(BUFFER), *expected = malloc(BUFFER);
+
+    if (buffer == NULL || expected == NULL || disk->sectors != model_disk->sectors) {
+        fprintf(stderr, "the model has another size\n");
+        return 1;
+    }
+    for (uint64_t n = 1; n <= count; n++) {
+        struct operation op = draw(&random, disk->sectors);
+        if (n % 1000 == 0) { /* what is on disk is what was in memory */
+            if (!block_close(disk)) {
+                return 1;
+            }
+            image = must_open(path, &disk, NULL);
+        }
+        if (!apply(image, &op, n, buffer) || (op.verb != READ && !apply(model, &op, n, expected))) {
+            fprintf(stderr, "operation %" PRIu64 " failed\n", n);
+            return 1;
+        }
+        if (op.verb == READ) {
+            block_read(model, op.sector * 512, (uint64_t)op.count * 512, expected);
+            if (memcmp(buffer, expected, (size_t)op.count * 512) != 0) {
+                fprintf(stderr, "seed %" PRIu64 " operation %" PRIu64 ": sectors %" PRIu64 "+%u differ\n", seed, n, op.sector,
+                        op.count);
+                return 1;
+            }
+        }
+    }
+    bool is_done = block_close(disk) && block_close(model_disk);
+    free(buffer);
+    free(expected);
+    return is_done ? 0 : 1;
+}
+
+/* ---- Kills ---- */
+
+struct progress {
+    volatile uint64_t started, flushed; /* numbers of operations */
+};
+
+static void write_forever(const char *path, uint64_t seed, uint64_t from, struct progress *progress)
+{
+    struct random random = {seed};
+    struct block_backend *disk = NULL;
+    struct block_image *image = must_open(path, &disk, NULL);
+    uint8_t *buffer = malloc(BUFFER);
+
+    for (uint64_t n = 1;; n++) {
+        struct operation op = draw(&random, disk->sectors);
+        if (n <= from) {
+            continue;
+        }
+        progress->started = n;
+        if (!apply(image, &op, n, buffer)) {
+            _exit(3);
+        }
+        if (op.verb == FLUSH) {
+            progress->flushed = n;
+        }
+    }
+}
+
+/* newest[s]: the last operation that changed sector s and was flushed. Later ones up to `started` may have. */
+static bool look(const char *path, uint64_t seed, const struct progress *progress, uint64_t sectors)
+{
+    struct block_backend *disk = NULL;
+    struct block_image *image = must_open(path, &disk, NULL);
+    uint64_t *allowed = calloc(sectors, sizeof *allowed), words[64];
+    uint8_t *may_zero = calloc(sectors, 1);
+    bool is_good = true;
+    struct random random = {seed};
+
+    for (uint64_t n = 1; n <= progress->flushed; n++) {
+        struct operation op = draw(&random, sectors);
+        for (uint32_t k = 0; (op.verb == WRITE || op.verb == ZERO || op.verb == DISCARD) && k < op.count; k++) {
+            allowed[op.sector + k] = op.verb == WRITE ? n : 0;
+        }
+    }
+    for (uint64_t n = progress->flushed + 1; n <= progress->started; n++) {
+        struct operation op = draw(&random, sectors);
+        for (uint32_t k = 0; (op.verb == ZERO || op.verb == DISCARD) && k < op.count; k++) {
+            may_zero[op.sector + k] = 1;
+        }
+    }
+    for (uint64_t s = 0; is_good && s < sectors; s++) {
+        block_read(image, s * 512, 512, words);
+        uint64_t number = words[1];
+        bool is_whole = true;
+        for (unsigned k = 0; k < 64; k++) { /* a sector may be torn between two versions only word by word of numbers */
+            is_whole = is_whole && (words[k] == (k % 2 ? number : s) || number == 0);
+        }
+        is_good = number == allowed[s] || (number == 0 && may_zero[s]) ||
+                  (number > progress->flushed && number <= progress->started);
+        is_good = is_good && is_whole;
+        if (!is_good) {
+            fprintf(stderr, "sector %" PRIu64 " has operation %" PRIu64 ", %" PRIu64 " was flushed (flush %" PRIu64
+                    ", started %" PRIu64 ")\n", s, number, allowed[s], progress->flushed, progress->started);
+        }
+    }
+    block_close(disk);
+    free(allowed);
+    free(may_zero);
+    return is_good;
+}
+
+static int kill_rounds(const char *path, uint64_t seed, uint64_t rounds, const char *check)
+{
+    struct random random = {seed ^ 0x5a5a};
+    struct progress *progress = mmap(NULL, sizeof *progress, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    struct block_backend *disk = NULL;
+    char command[600];
+
+    must_open(path, &disk, NULL);
+    uint64_t sectors = disk->sectors;
+    block_close(disk);
+    for (uint64_t round = 0; round < rounds; round++) {
+        /* Every round begins with the image as the last one left it; its sectors must read as flushed, so all of it is
+         * overwritten by operation numbers of a fresh file: the caller gives a command that makes it. */
+        snprintf(command, sizeof command, "%s create", check);
+        if (system(command) != 0) {
+            return 1;
+        }
+        progress->started = progress->flushed = 0;
+        pid_t child = fork();
+        if (child == 0) {
+            write_forever(path, seed + round, 0, progress);
+        }
+        usleep((useconds_t)(2000 + next(&random) % 60000));
+        kill(child, SIGKILL);
+        int status = 0;
+        waitpid(child, &status, 0);
+        snprintf(command, sizeof command, "%s check", check);
+        if (!WIFSIGNALED(status) || system(command) != 0 || !look(path, seed + round, progress, sectors)) {
+            fprintf(stderr, "round %" PRIu64 " of seed %" PRIu64 " failed\n", round, seed);
+            return 1;
+        }
+    }
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 6 && strcmp(argv[1], "run") == 0) {
+        return run(argv[2], argv[3], strtoull(argv[4], NULL, 10), strtoull(argv[5], NULL, 10));
+    }
+    if (argc == 6 && strcmp(argv[1], "kill") == 0) {
+        return kill_rounds(argv[2], strtoull(argv[3], NULL, 10), strtoull(argv[4], NULL, 10), argv[5]);
+    }
+    fprintf(stderr, "usage: blockstress run FILE MODEL SEED COUNT | blockstress kill FILE SEED ROUNDS SCRIPT\n");
+    return 2;
+}
