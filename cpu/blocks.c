@@ -833,8 +833,7 @@ static NOINLINE const struct insn *resolve_jump(struct cpu *cpu)
     bool uncacheable;
 
     cpu->stats.link_misses++;
-    /* At the deadline nothing may be looked up: the walk would set an accessed bit before its time. */
-    if (cpu->pending || !cpu->use_block_cache || cpu->remaining <= 0) {
+    if (cpu->pending || !cpu->use_block_cache) {
         return NULL;
     }
     const struct block *block = block_find(cpu, cpu->rip, &uncacheable);
@@ -855,8 +854,7 @@ static NOINLINE const struct insn *resolve_link(struct cpu *cpu, const struct in
 
     cpu->stats.link_misses++;
     cpu->rip = eip;
-    /* At the deadline nothing may be looked up: the walk would set an accessed bit before its time. */
-    if (cpu->pending || !cpu->use_block_cache || cpu->remaining <= 0) {
+    if (cpu->pending || !cpu->use_block_cache) {
         return NULL;
     }
     const struct block *block = block_find(cpu, eip, &uncacheable);

@@ -348,15 +348,15 @@ static void execute_single(struct cpu *cpu)
         cpu_deliver_fault(cpu);
         return;
     }
-    /* The deadline is brought near, so that a branch does not go on by its link or the jump cache. */
-    uint32_t later = (uint32_t)cpu->remaining - 1;
-    cpu->remaining = 1;
-    cpu->deadline_icount -= later;
     cpu->step_cancelled = false;
     cpu->eflags &= ~FLAG_RF;
+    /* The deadline is here: a terminator must not go on to the next block. */
+    int32_t rest = cpu->remaining - 1;
+    cpu->remaining = 1;
+    cpu->deadline_icount -= (uint64_t)(int64_t)rest;
     execute(cpu, block, cpu->rip);
-    cpu->remaining += (int32_t)later;
-    cpu->deadline_icount += later;
+    cpu->deadline_icount += (uint64_t)(int64_t)rest;
+    cpu->remaining += rest;
     if (is_stepping && !cpu->step_cancelled) {
         cpu->debug_pending |= 1u << 14;
         cpu->pending |= PENDING_DEBUG;
@@ -382,8 +382,7 @@ static void execute_next(struct cpu *cpu)
     const struct jump_entry *entry = jump_look(cpu, eip);
     bool uncacheable = false;
 
-    /* A trap that is due still: held off by MOV SS, or by a frame of #DB itself that met a breakpoint. */
-    if ((cpu->eflags & FLAG_TF) || cpu->code_breakpoints || (cpu->pending & PENDING_DEBUG) || in_shadow(cpu)) {
+    if ((cpu->eflags & FLAG_TF) || cpu->code_breakpoints || in_shadow(cpu)) {
         execute_single(cpu);
         return;
     }
@@ -424,9 +423,6 @@ uint32_t cpu_run(struct cpu *cpu, uint32_t count)
             }
             cpu->pending &= (uint8_t)~PENDING_LOOK;
             deliver_pending(cpu);
-            if (UNLIKELY(cpu->pending & PENDING_DEBUG)) {
-                deliver_pending(cpu); /* the frame was pushed over a data breakpoint */
-            }
         }
         if (cpu->halted_state != CPU_RUNNING) {
             break;

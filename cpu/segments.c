@@ -328,7 +328,7 @@ bool system_lar(struct cpu *cpu, uint16_t selector, bool *ok, uint32_t *rights)
     if (!examine(cpu, selector, types, &descriptor, ok)) {
         return false;
     }
-    *rights = (uint32_t)(descriptor >> 32) & UINT32_C(0x00f0ff00);
+    *rights = (uint32_t)(descriptor >> 32) & UINT32_C(0x00ffff00);
     return true;
 }
 

@@ -69,10 +69,12 @@ static enum outcome run_outcome(const struct run *run, bool is_done)
     return !is_done && run->repeats && run->count != 0 ? SLICE_AGAIN : SLICE_DONE;
 }
 
-/* This instruction again; the slice that was done has retired with the block's charge. */
+/* This instruction again; the slice that was done has retired with the block's charge. What interrupts it here saves RF
+ * set (SDM vol. 3, 17.3.1.1: any iteration but the last). */
 static const struct insn *start_over(struct cpu *cpu, const struct insn *insn)
 {
     cpu_sync(cpu, insn);
+    cpu->eflags |= FLAG_RF;
     cpu->current = NULL;
     return NULL;
 }

@@ -4,10 +4,9 @@
  * here are the register stack, stack faults and what an unmasked exception leaves behind (SDM vol. 1, 8.5): after an unmasked
  * invalid operation, denormal operand or division by zero nothing is written and nothing popped; after an unmasked
  * overflow, underflow or inexact result the register result is written (stores to memory: only the inexact one is).
- * Priority: #NM, pending #MF, memory faults of a load, stack fault, then the operands' exceptions.
+ * Priority: #NM, pending #MF, memory faults, stack fault, then the operands' exceptions.
  *
- * Differs from processors: a store whose data raises an unmasked exception does not look at its address, so it reports
- * the exception where a processor may report a page fault. FISTTP (SSE3) is not implemented. */
+ * FISTTP (SSE3) is not implemented. */
 #include "cpu/x87.h"
 
 #include "cpu/flags.h"
@@ -157,6 +156,19 @@ static ALWAYS_INLINE bool store80(struct cpu *cpu, const struct insn *insn, enum
     return true;
 }
 
+/* Whether a store that an unmasked exception prevents would have succeeded: a fault of its address comes first. The flat
+ * forms leave that to the generic one. */
+static ALWAYS_INLINE bool store_would(struct cpu *cpu, const struct insn *insn, enum form form, unsigned size)
+{
+    if (form != FORM_GENERIC) {
+        return false;
+    }
+    cpu->current = insn;
+    enum segment_index seg = ea_segment(insn);
+    return segment_probe_write(cpu, seg, ea_generic(cpu, insn), size == 10 ? 8 : size) &&
+           (size != 10 || segment_probe_write(cpu, seg, ea_high(cpu, insn), 2));
+}
+
 static bool is_special(struct float80 a)
 {
     enum f80_class class = f80_classify(a);
@@ -209,7 +221,8 @@ static NOINLINE void push_odd(struct cpu *cpu, const struct insn *insn, struct f
         env.exceptions |= FPU_IE;
         value.mantissa |= UINT64_C(1) << 62;
     }
-    if (x87_commit(cpu, insn, &env)) {
+    /* A denormal is loaded even when its exception is unmasked (as measured on AMD Zen). */
+    if (x87_commit(cpu, insn, &env) || is_denormal) {
         x87_push_raw(cpu, value);
     }
 }
@@ -322,7 +335,8 @@ LOAD_CONSTANT(fldz, F80_CONST_ZERO)
         }                                                                                                              \
         unsigned top = cpu->fpu.top;                                                                                   \
         if (UNLIKELY(x87_is_empty(cpu, top))) {                                                                        \
-            if ((cpu->fpu.control & FPU_IE) && !store##bits(cpu, insn, form, indefinite)) {                            \
+            if (cpu->fpu.control & FPU_IE ? !store##bits(cpu, insn, form, indefinite)                                  \
+                                          : !store_would(cpu, insn, form, bits / 8)) {                                 \
                 return false;                                                                                          \
             }                                                                                                          \
             if (!x87_stack_fault(cpu, insn, false)) {                                                                  \
@@ -332,6 +346,9 @@ LOAD_CONSTANT(fldz, F80_CONST_ZERO)
             struct fpu_env env = FPU_ENV_INIT(cpu->fpu.control);                                                       \
             uint##bits##_t value = (uint##bits##_t)convert(&env, x87_get(cpu, top));                                   \
             if (UNLIKELY(fpu_env_is_store_prevented(&env))) {                                                          \
+                if (!store_would(cpu, insn, form, bits / 8)) {                                                         \
+                    return false;                                                                                      \
+                }                                                                                                      \
                 (void)x87_commit(cpu, insn, &env);                                                                     \
                 return true;                                                                                           \
             }                                                                                                          \
@@ -366,7 +383,8 @@ static ALWAYS_INLINE bool b_fstp_m80(struct cpu *cpu, const struct insn *insn, e
     if (UNLIKELY(is_empty)) {
         value = f80_indefinite();
     }
-    if ((!is_empty || (cpu->fpu.control & FPU_IE)) && !store80(cpu, insn, form, value.mantissa, value.sign_exp)) {
+    if (!is_empty || (cpu->fpu.control & FPU_IE) ? !store80(cpu, insn, form, value.mantissa, value.sign_exp)
+                                                 : !store_would(cpu, insn, form, 10)) {
         return false;
     }
     if (UNLIKELY(is_empty)) {
@@ -396,7 +414,8 @@ static ALWAYS_INLINE bool b_fbstp(struct cpu *cpu, const struct insn *insn, enum
         f80_to_bcd(&env, x87_get(cpu, cpu->fpu.top), bcd);
     }
     bool is_prevented = fpu_env_is_store_prevented(&env);
-    if (!is_prevented && !store80(cpu, insn, form, host_load64(bcd), host_load16(bcd + 8))) {
+    if (is_prevented ? !store_would(cpu, insn, form, 10)
+                     : !store80(cpu, insn, form, host_load64(bcd), host_load16(bcd + 8))) {
         return false;
     }
     if (is_empty) {

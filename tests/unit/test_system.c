@@ -377,7 +377,7 @@ START_TEST(examining_descriptors)
     uint32_t value;
 
     ck_assert(system_lar(cpu, CODE0, &ok, &value) && ok);
-    EQ(value, 0x00c09a00);
+    EQ(value, 0x00cf9a00);
     ck_assert(system_lsl(cpu, CODE0, &ok, &value) && ok);
     EQ(value, 0xffffffff);
     ck_assert(system_lar(cpu, CALL32, &ok, &value) && ok);
