@@ -291,6 +291,7 @@ static void monitor_key(struct curses *curses, int code)
 
 void curses_input(struct curses *curses)
 {
+    monitor_resume(&curses->monitor);
     /* One key after the other: the next is not read before the last was let go, so that pasted text is not lost in the
      * keyboard's small queue. */
     while (!curses->session->wants_quit &&

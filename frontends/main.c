@@ -392,7 +392,9 @@ static void poll_streams(struct program *program)
             program->monitor_greeted = chardev_connections(program->monitor_dev);
             monitor_greet(&program->monitor);
         }
-        size_t size = chardev_read(program->monitor_dev, bytes, sizeof bytes);
+        monitor_resume(&program->monitor);
+        size_t room = monitor_room(&program->monitor);
+        size_t size = chardev_read(program->monitor_dev, bytes, room < sizeof bytes ? room : sizeof bytes);
         monitor_input(&program->monitor, bytes, size);
         chardev_flush(program->monitor_dev);
     }
@@ -428,7 +430,7 @@ static void wait_for_input(struct program *program, uint64_t ns)
     if (program->debugcon_dev != NULL) {
         count += chardev_poll_fds(program->debugcon_dev, &fds[count]);
     }
-    if (program->curses != NULL && program->session.held_count == 0) {
+    if (program->curses != NULL && (program->session.held_count == 0 || program->session.is_stopped)) {
         fds[count++] = (struct pollfd){STDIN_FILENO, POLLIN, 0};
     }
     if (ns < 1000000) { /* too short to be worth poll's millisecond */
@@ -483,7 +485,8 @@ static void run_slice(struct program *program, const struct pacer_step *step)
     struct session *session = &program->session;
     const struct options *options = &program->options;
     uint64_t icount = tick86_icount(session->machine);
-    uint64_t until = smaller(smaller(step->until_ns, session_next_release(session)), options->stop_ns);
+    uint64_t until = smaller(smaller(step->until_ns, options->stop_ns),
+                             smaller(session_next_release(session), session_next_look(session)));
     uint64_t insns = step->max_insns;
 
     if (options->stop_insns != UINT64_MAX) {
@@ -496,6 +499,7 @@ static void run_slice(struct program *program, const struct pacer_step *step)
     enum tick86_stop stop = tick86_run(session->machine, until, insns);
     pacer_ran(&program->pacer, host_now_ns() - before, tick86_icount(session->machine) - icount);
     session_release_due(session);
+    session_look_due(session);
     handle_stop(program, stop);
     if (!session->wants_quit && (tick86_icount(session->machine) >= options->stop_insns ||
                                  tick86_now_ns(session->machine) >= options->stop_ns)) {
@@ -519,7 +523,6 @@ static void run(struct program *program)
             break;
         }
         if (session->is_stopped) {
-            session_release_all(session);
             pacer_pause(&program->pacer);
             wait_for_input(program, STOPPED_POLL_MS * UINT64_C(1000000));
             continue;

@@ -120,25 +120,30 @@ static void run_screendump(struct monitor *monitor, int count, char **arguments)
     struct error err = {0};
 
     (void)count;
-    if (!screendump_png(monitor->session->machine, arguments[0], &err)) {
+    if (!screendump(monitor->session->machine, arguments[0], &err)) {
         print_error(monitor, &err);
     }
 }
 
+/* The text screen in a file, or here. */
 static void run_screentext(struct monitor *monitor, int count, char **arguments)
 {
-    enum { TEXT_MAX = 128 * 1024 };
-    char *text = malloc(TEXT_MAX);
+    char *text = calloc(1, SESSION_SCREEN_MAX);
+    FILE *file = NULL;
 
-    (void)count;
-    (void)arguments;
-    if (text != NULL) {
-        if (tick86_screen_text(monitor->session->machine, text, TEXT_MAX) == 0) {
-            print(monitor, "(no text screen)\n");
-        }
+    if (text == NULL) {
+        print(monitor, "Error: out of memory\n");
+    } else if (tick86_screen_text(monitor->session->machine, text, SESSION_SCREEN_MAX) == 0) {
+        print(monitor, "(no text screen)\n");
+    } else if (count == 0) {
         put_text(monitor, text);
-        free(text);
+    } else {
+        file = fopen(arguments[0], "w");
+        if (file == NULL || fputs(text, file) == EOF || fclose(file) != 0) {
+            print(monitor, "Error: cannot write '%s': %s\n", arguments[0], strerror(errno));
+        }
     }
+    free(text);
 }
 
 static void run_sendkey(struct monitor *monitor, int count, char **arguments)
@@ -204,6 +209,24 @@ static void run_cont(struct monitor *monitor, int count, char **arguments)
     (void)count;
     (void)arguments;
     session_cont(monitor->session);
+}
+
+/* run SECONDS [TEXT]: for scripts, which thereby act at exact points of guest time. */
+static void run_run(struct monitor *monitor, int count, char **arguments)
+{
+    char *end;
+    double seconds = strtod(arguments[0], &end);
+
+    if (end == arguments[0] || *end != '\0' || !(seconds >= 0) || seconds > 1e9) {
+        print(monitor, "Error: '%s' is not a number of seconds\n", arguments[0]);
+        return;
+    }
+    if (count > 1 && strlen(arguments[1]) >= SESSION_TEXT_MAX) {
+        print(monitor, "Error: the text is longer than %d bytes\n", SESSION_TEXT_MAX - 1);
+        return;
+    }
+    session_run_for(monitor->session, (uint64_t)(seconds * 1e9), count > 1 ? arguments[1] : NULL);
+    monitor->is_running = true;
 }
 
 static void run_reset(struct monitor *monitor, int count, char **arguments)
@@ -398,14 +421,16 @@ static const struct command commands[] = {
     {"help", "?", "", 0, 1, run_help, "this list"},
     {"info", NULL, "WHAT", 0, 1, run_info,
      "registers, pic, tlb, mem, qtree, mtree, clock, log, status, version, block, hash or a device"},
-    {"screendump", NULL, "FILE.png", 1, 1, run_screendump, "the screen as a PNG file"},
-    {"screentext", NULL, "", 0, 0, run_screentext, "the text screen as UTF-8"},
+    {"screendump", NULL, "FILE", 1, 1, run_screendump, "the screen as a PNG file, or as PPM when its name ends in .ppm"},
+    {"screentext", NULL, "[FILE]", 0, 1, run_screentext, "the text screen as UTF-8, here or in a file"},
     {"sendkey", NULL, "KEY-KEY... [MS]", 1, 2, run_sendkey, "press keys together, for MS of guest time (100)"},
     {"mouse_move", NULL, "DX DY [DZ]", 2, 3, run_mouse_move, "move the mouse"},
     {"mouse_button", NULL, "STATE", 1, 1, run_mouse_button, "mouse buttons: 1 left, 2 right, 4 middle, added up"},
     {"quit", "q", "", 0, 0, run_quit, "end tick86"},
     {"stop", "s", "", 0, 0, run_stop, "stop the guest"},
     {"cont", "c", "", 0, 0, run_cont, "let the guest go on"},
+    {"run", NULL, "SECONDS [TEXT]", 1, 2, run_run,
+     "let the guest go on for SECONDS of guest time, or until its text screen shows TEXT, then stop; later commands wait"},
     {"system_reset", NULL, "", 0, 0, run_reset, "reset the machine"},
     {"system_powerdown", NULL, "", 0, 0, run_powerdown, "press the power button"},
     {"nmi", NULL, "", 0, 0, run_nmi, "raise a non-maskable interrupt"},
@@ -534,38 +559,78 @@ static void finish_line(struct monitor *monitor)
     }
     monitor->history_at = monitor->history_count;
     monitor_run(monitor, monitor->line);
-    if (!monitor->session->wants_quit) {
+    if (!monitor->session->wants_quit && !monitor->is_running) {
         put_text(monitor, PROMPT);
     }
 }
 
-void monitor_input(struct monitor *monitor, const char *bytes, size_t size)
+static void edit(struct monitor *monitor, char byte)
 {
-    for (size_t n = 0; n < size && !monitor->session->wants_quit; n++) {
-        char byte = bytes[n];
-        if (monitor->escape == 1) {
-            monitor->escape = byte == '[' || byte == 'O' ? 2 : 0;
-        } else if (monitor->escape == 2) {
-            monitor->escape = 0;
-            if (byte == 'A' || byte == 'B') {
-                recall(monitor, byte == 'A');
-            }
-        } else if (byte == 27) {
-            monitor->escape = 1;
-        } else if (byte == '\r' || byte == '\n') {
-            finish_line(monitor);
-        } else if (byte == 8 || byte == 127) {
-            if (monitor->length != 0) {
-                monitor->length--;
-                put_text(monitor, "\b \b");
-            }
-        } else if (byte == 21) { /* Ctrl-U */
-            replace_line(monitor, "");
-        } else if ((unsigned char)byte >= 32 && monitor->length + 1 < MONITOR_LINE_MAX) {
-            monitor->line[monitor->length++] = byte;
-            if (monitor->echoes) {
-                monitor->put(monitor->put_context, &byte, 1);
-            }
+    if (monitor->escape == 1) {
+        monitor->escape = byte == '[' || byte == 'O' ? 2 : 0;
+    } else if (monitor->escape == 2) {
+        monitor->escape = 0;
+        if (byte == 'A' || byte == 'B') {
+            recall(monitor, byte == 'A');
+        }
+    } else if (byte == 27) {
+        monitor->escape = 1;
+    } else if (byte == '\r' || byte == '\n') {
+        finish_line(monitor);
+    } else if (byte == 8 || byte == 127) {
+        if (monitor->length != 0) {
+            monitor->length--;
+            put_text(monitor, "\b \b");
+        }
+    } else if (byte == 21) { /* Ctrl-U */
+        replace_line(monitor, "");
+    } else if ((unsigned char)byte >= 32 && monitor->length + 1 < MONITOR_LINE_MAX) {
+        monitor->line[monitor->length++] = byte;
+        if (monitor->echoes) {
+            monitor->put(monitor->put_context, &byte, 1);
         }
     }
+}
+
+/* What was typed up to the next run. */
+static void edit_typed(struct monitor *monitor)
+{
+    size_t done = 0;
+
+    while (done < monitor->typed_count && !monitor->is_running && !monitor->session->wants_quit) {
+        edit(monitor, monitor->typed[done++]);
+    }
+    monitor->typed_count -= done;
+    memmove(monitor->typed, monitor->typed + done, monitor->typed_count);
+}
+
+size_t monitor_room(const struct monitor *monitor)
+{
+    return sizeof monitor->typed - monitor->typed_count;
+}
+
+void monitor_resume(struct monitor *monitor)
+{
+    if (!monitor->is_running || monitor->session->run.is_active) {
+        return;
+    }
+    monitor->is_running = false;
+    if (monitor->session->run.text[0] != '\0' && !monitor->session->run.is_found) {
+        print(monitor, "Error: '%s' did not appear on the screen\n", monitor->session->run.text);
+    }
+    put_text(monitor, PROMPT);
+    edit_typed(monitor);
+}
+
+void monitor_input(struct monitor *monitor, const char *bytes, size_t size)
+{
+    for (size_t n = 0; n < size; n++) {
+        if (monitor->is_running && bytes[n] == 3) { /* Ctrl-C */
+            session_stop(monitor->session, NULL);
+            monitor_resume(monitor);
+        } else if (monitor->typed_count < sizeof monitor->typed) {
+            monitor->typed[monitor->typed_count++] = bytes[n];
+        }
+    }
+    edit_typed(monitor);
 }

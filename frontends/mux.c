@@ -81,6 +81,10 @@ static void escape_key(struct mux *mux, uint8_t key)
 void mux_poll(struct mux *mux)
 {
     uint8_t bytes[256];
+
+    if (mux->monitor != NULL) {
+        monitor_resume(mux->monitor);
+    }
     /* No more than the serial port will take: what is left stays in the stream. */
     size_t room = sizeof mux->pending - mux->pending_count;
     size_t size = chardev_read(mux->dev, bytes, room < sizeof bytes ? room : sizeof bytes);

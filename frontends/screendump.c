@@ -1,8 +1,10 @@
-/* screendump.c - the guest's screen as a PNG file, with libpng 1.6's simplified interface. */
+/* screendump.c - the guest's screen as a PNG file, with libpng 1.6's simplified interface, or as a PPM file (netpbm's
+ * ppm(5), "P6"), whose bytes are the same with every version of every library. */
 #include "frontends/screendump.h"
 
 #include <errno.h>
 #include <png.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,7 +27,30 @@ static bool write_png(const char *path, const uint8_t *rgb, unsigned width, unsi
     return true;
 }
 
-bool screendump_png(struct tick86 *machine, const char *path, struct error *err)
+static bool write_ppm(const char *path, const uint8_t *rgb, unsigned width, unsigned height, struct error *err)
+{
+    FILE *file = fopen(path, "wb");
+    bool is_good = file != NULL && fprintf(file, "P6\n%u %u\n255\n", width, height) > 0 &&
+                   fwrite(rgb, 3, (size_t)width * height, file) == (size_t)width * height;
+
+    if (file != NULL) {
+        is_good = fclose(file) == 0 && is_good;
+    }
+    if (!is_good) {
+        error_set(err, "cannot write screendump '%s': %s", path, strerror(errno));
+        return error_hint(err, "check that the folder exists and you may write there");
+    }
+    return true;
+}
+
+static bool is_ppm(const char *path)
+{
+    size_t length = strlen(path);
+
+    return length > 4 && strcmp(path + length - 4, ".ppm") == 0;
+}
+
+bool screendump(struct tick86 *machine, const char *path, struct error *err)
 {
     unsigned width = 0, height = 0;
     uint32_t *pixels = calloc((size_t)WIDTH_MAX * HEIGHT_MAX, sizeof *pixels);
@@ -53,7 +78,7 @@ bool screendump_png(struct tick86 *machine, const char *path, struct error *err)
             at[2] = (uint8_t)pixel;
         }
     }
-    bool is_written = write_png(path, rgb, width, height, err);
+    bool is_written = (is_ppm(path) ? write_ppm : write_png)(path, rgb, width, height, err);
     free(rgb);
     free(pixels);
     return is_written;

@@ -3,15 +3,18 @@
 #include "frontends/session.h"
 #include "frontends/host/block.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define NS_PER_MS UINT64_C(1000000)
+#define LOOK_NS (50 * NS_PER_MS) /* between looks at the screen */
 
 void session_stop(struct session *session, const char *why)
 {
     session->is_stopped = true;
     session->why_stopped = why;
+    session->run.is_active = false;
 }
 
 void session_cont(struct session *session)
@@ -78,6 +81,54 @@ void session_release_all(struct session *session)
 {
     while (session->held_count != 0) {
         release(session, session->held_count - 1);
+    }
+}
+
+void session_run_for(struct session *session, uint64_t ns, const char *text)
+{
+    uint64_t now = tick86_now_ns(session->machine);
+
+    session_cont(session);
+    session->run.is_active = true;
+    session->run.is_found = false;
+    session->run.until_ns = ns < UINT64_MAX - now ? now + ns : UINT64_MAX;
+    session->run.look_ns = text != NULL ? now : UINT64_MAX;
+    snprintf(session->run.text, sizeof session->run.text, "%s", text != NULL ? text : "");
+}
+
+uint64_t session_next_look(const struct session *session)
+{
+    if (!session->run.is_active) {
+        return UINT64_MAX;
+    }
+    return session->run.look_ns < session->run.until_ns ? session->run.look_ns : session->run.until_ns;
+}
+
+static bool is_on_screen(struct session *session, const char *text)
+{
+    char *screen = malloc(SESSION_SCREEN_MAX);
+    bool is_there = false;
+
+    if (screen != NULL) {
+        is_there = tick86_screen_text(session->machine, screen, SESSION_SCREEN_MAX) != 0 && strstr(screen, text) != NULL;
+        free(screen);
+    }
+    return is_there;
+}
+
+void session_look_due(struct session *session)
+{
+    uint64_t now = tick86_now_ns(session->machine);
+
+    if (!session->run.is_active) {
+        return;
+    }
+    if (session->run.look_ns <= now) {
+        session->run.look_ns += LOOK_NS;
+        session->run.is_found = is_on_screen(session, session->run.text);
+    }
+    if (session->run.is_found || session->run.until_ns <= now) {
+        session_stop(session, NULL);
     }
 }
 

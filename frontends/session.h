@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { SESSION_KEYS = 32 };
+enum { SESSION_KEYS = 32, SESSION_TEXT_MAX = 160, SESSION_SCREEN_MAX = 128 * 1024 };
 
 struct session {
     struct tick86 *machine;
@@ -26,6 +26,14 @@ struct session {
         uint64_t at_ns;
     } held[SESSION_KEYS];
     unsigned held_count;
+    /* The monitor's run: the guest goes on up to a point of guest time and then stops. */
+    struct {
+        bool is_active;
+        bool is_found;      /* the text was on the screen */
+        uint64_t until_ns;
+        uint64_t look_ns;   /* when to look at the screen; UINT64_MAX: never */
+        char text[SESSION_TEXT_MAX];
+    } run;
 };
 
 void session_stop(struct session *session, const char *why);
@@ -38,6 +46,13 @@ void session_press(struct session *session, const enum key_code *keys, unsigned 
 uint64_t session_next_release(const struct session *session);
 void session_release_due(struct session *session);
 void session_release_all(struct session *session);
+
+/* Lets the guest run for `ns` of guest time, or until its text screen shows `text` (NULL: none), and stops it. Equal runs
+ * stop at the same instruction. */
+void session_run_for(struct session *session, uint64_t ns, const char *text);
+/* Where such a run must pause next, UINT64_MAX when there is none; and what is to be done there. */
+uint64_t session_next_look(const struct session *session);
+void session_look_due(struct session *session);
 
 /* Puts the image at `path` (NULL: nothing) into drive `drive`. False with `err` set. */
 bool session_change_medium(struct session *session, unsigned drive, const char *path, bool force, struct error *err);

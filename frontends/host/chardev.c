@@ -487,8 +487,19 @@ void chardev_write(struct chardev *dev, const void *bytes, size_t size)
     }
 }
 
+/* A guest that is always busy leaves no time to wait for clients: they are looked for at every turn. */
+static void accept_waiting(struct chardev *dev)
+{
+    struct pollfd waiting = {dev->listener, POLLIN, 0};
+
+    if (dev->listener >= 0 && dev->in < 0 && poll(&waiting, 1, 0) > 0) {
+        accept_client(dev);
+    }
+}
+
 size_t chardev_read(struct chardev *dev, void *bytes, size_t size)
 {
+    accept_waiting(dev);
     struct pollfd ready = {dev->in, POLLIN, 0};
 
     if (dev->in < 0 || dev->is_at_end || size == 0 || poll(&ready, 1, 0) <= 0) {
@@ -521,12 +532,7 @@ bool chardev_is_interactive(const struct chardev *dev)
 
 unsigned chardev_poll_fds(struct chardev *dev, struct pollfd *fds)
 {
-    if (dev->listener >= 0 && dev->in < 0) {
-        struct pollfd waiting = {dev->listener, POLLIN, 0};
-        if (poll(&waiting, 1, 0) > 0) {
-            accept_client(dev);
-        }
-    }
+    accept_waiting(dev);
     if (dev->listener >= 0 && dev->in < 0) {
         fds[0] = (struct pollfd){dev->listener, POLLIN, 0};
         return 1;

@@ -28,6 +28,24 @@ wants "unknown key" "no key named 'foo'" out
 wants "unknown drive" "no CD-ROM drive 'nowhere'" out
 [ "$(head -c 4 shot.png | tail -c 3)" = PNG ] || { echo "screendump wrote no PNG"; failed=1; }
 
+# The monitor's run stops at exact points of guest time, so that what follows it in a script happens there.
+for n in 1 2; do
+    printf '%s\n' 'run 1.5' 'info status' 'run 0.25' 'info status' 'run 100 SeaBIOS' 'info status' 'run 0.3 "not on the screen"' \
+        'run soon' 'screentext screen' 'screendump shot.ppm' 'info hash' quit |
+        timeout 120 "$tick86" -S -display none -vga std -boot menu=on -time virtual,ratio=8 -monitor stdio >out.$n 2>errors || {
+        echo "run: status $?"
+        failed=1
+    }
+done
+wants run ' time_ns=150000000[0-9] ' out.1
+wants "run on" ' time_ns=175000000[0-9] ' out.1
+wants "run to a text" '^icount=[0-9]* time_ns=1750' out.1
+wants "run to nowhere" "'not on the screen' did not appear on the screen" out.1
+wants "run's argument" "'soon' is not a number of seconds" out.1
+wants screentext '^SeaBIOS \(version' screen
+head -c 15 shot.ppm | tr '\n' ' ' | grep -qx 'P6 720 400 255 ' || { echo "screendump wrote no PPM"; failed=1; }
+diff out.1 out.2 || { echo "equal scripts, different runs"; failed=1; }
+
 # Equal runs are equal, with the block cache and without.
 for way in "" "" --self-check=slow; do
     # shellcheck disable=SC2086
