@@ -335,6 +335,22 @@ static bool operand_register(const struct decoded *d, unsigned k, uint8_t *field
         }
         *field = register_field(d->modrm & 7, size);
         return true;
+    case KIND_Q:
+    case KIND_W:
+        if (d->is_memory) {
+            return false;
+        }
+        *field = d->modrm & 7;
+        return true;
+    case KIND_N:
+    case KIND_U:
+    case KIND_RR:
+        *field = d->modrm & 7;
+        return true;
+    case KIND_P:
+    case KIND_V:
+        *field = (d->modrm >> 3) & 7;
+        return true;
     case KIND_ST:
         if (code->number == 8) {
             return false;

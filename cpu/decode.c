@@ -136,6 +136,9 @@ static bool ext_matches(const struct opcode *op, uint8_t modrm)
     if (op->ext == EXT_NONE) {
         return true;
     }
+    if (op->ext >= EXT_RR0 && op->ext < 0xc0) {
+        return modrm >= 0xc0 && op->ext - EXT_RR0 == ((modrm >> 3) & 7);
+    }
     return op->ext >= 0xc0 ? op->ext == modrm : op->ext - EXT_R0 == ((modrm >> 3) & 7);
 }
 
@@ -145,6 +148,9 @@ static bool mod_matches(const struct opcode *op, uint8_t modrm)
     for (unsigned k = 0; k < 3; k++) {
         unsigned kind = operand_codes[op->operands[k]].kind;
         if (kind == KIND_M && modrm >= 0xc0) {
+            return false;
+        }
+        if ((kind == KIND_N || kind == KIND_U || kind == KIND_RR) && modrm < 0xc0) {
             return false;
         }
         if (kind == KIND_ST && operand_codes[op->operands[k]].number == 0 && modrm < 0xc0) {
@@ -169,6 +175,13 @@ static bool uses_modrm(const struct opcode *op)
         case KIND_S:
         case KIND_C:
         case KIND_D:
+        case KIND_P:
+        case KIND_Q:
+        case KIND_N:
+        case KIND_V:
+        case KIND_W:
+        case KIND_U:
+        case KIND_RR:
             return true;
         default:
             break;
@@ -187,6 +200,7 @@ static unsigned size_index(enum operand_size size, unsigned operand_size)
     case SIZE_D:
     case SIZE_S:
     case SIZE_T:
+    case SIZE_X:
         return 2;
     case SIZE_Q:
         return 3;
@@ -203,14 +217,15 @@ static unsigned size_index(enum operand_size size, unsigned operand_size)
     }
 }
 
-/* The size that picks the handler: that of the first operand which is not an immediate, DX or a segment register. */
+/* The size that picks the handler: that of the first operand which is not an immediate, DX, a segment or vector register. */
 static unsigned binding_size(const struct opcode *op, unsigned operand_size)
 {
     for (unsigned k = 0; k < 3 && !(op->attributes & OP_SIZED); k++) {
         const struct operand_code *code = &operand_codes[op->operands[k]];
         if (code->kind == KIND_NONE || code->kind == KIND_I || code->kind == KIND_SI || code->kind == KIND_S ||
             code->kind == KIND_C || code->kind == KIND_D || code->kind == KIND_SEG || code->kind == KIND_J ||
-            (code->kind == KIND_FIXED && code->size == SIZE_W)) {
+            (code->kind == KIND_FIXED && code->size == SIZE_W) ||
+            (code->kind >= KIND_P && code->kind <= KIND_U) || code->kind == KIND_XMM0) {
             continue;
         }
         return size_index(code->size, operand_size);

@@ -38,13 +38,21 @@ enum operand_kind {
     KIND_FIXED, /* a general register by name */
     KIND_SEG,   /* a segment register by name */
     KIND_ONE,   /* the constant 1 */
-    KIND_ST     /* x87 register: ModRM.rm */
+    KIND_ST,    /* x87 register: ModRM.rm */
+    KIND_P,     /* MMX register in ModRM.reg */
+    KIND_Q,     /* ModRM.rm: MMX register or memory */
+    KIND_N,     /* ModRM.rm: MMX register only */
+    KIND_V,     /* XMM register in ModRM.reg */
+    KIND_W,     /* ModRM.rm: XMM register or memory */
+    KIND_U,     /* ModRM.rm: XMM register only */
+    KIND_RR,    /* ModRM.rm: general register only; memory is another row */
+    KIND_XMM0   /* the register XMM0, implied */
 };
 
 enum operand_size {
     SIZE_NONE, SIZE_B, SIZE_W, SIZE_D, SIZE_Q, SIZE_V /* 16, 32 or 64 by operand size */,
     SIZE_Z /* 16 or 32 */, SIZE_Y /* 32 or 64 */, SIZE_P /* far pointer */, SIZE_A /* pair for BOUND */,
-    SIZE_S /* descriptor table register */, SIZE_T /* 80 bits */
+    SIZE_S /* descriptor table register */, SIZE_T /* 80 bits */, SIZE_X /* 16 bytes */
 };
 
 struct operand_code {
@@ -77,8 +85,8 @@ enum {
 /* Status flags as the table names them. */
 enum { STATUS_C = 1, STATUS_P = 2, STATUS_A = 4, STATUS_Z = 8, STATUS_S = 16, STATUS_O = 32, STATUS_ALL = 63 };
 
-/* `ext` of a row: none, ModRM.reg, or the whole ModRM byte (C0h and above). */
-enum { EXT_NONE = 0, EXT_R0 = 1 };
+/* `ext` of a row: none, ModRM.reg, ModRM.reg of the register form, or the whole ModRM byte (C0h and above). */
+enum { EXT_NONE = 0, EXT_R0 = 1, EXT_RR0 = 9 };
 
 struct opcode {
     const char *mnemonic;

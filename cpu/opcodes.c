@@ -13,6 +13,7 @@ enum {
 };
 enum { PFX___ = PREFIX_ANY, PFX_NP = PREFIX_NONE, PFX_66 = PREFIX_66, PFX_F3 = PREFIX_F3, PFX_F2 = PREFIX_F2 };
 enum { EXT___ = EXT_NONE, EXT_R1 = 2, EXT_R2, EXT_R3, EXT_R4, EXT_R5, EXT_R6, EXT_R7 };
+enum { EXT_RR5 = EXT_RR0 + 5, EXT_RR6, EXT_RR7 };
 #define EXT_X(modrm) modrm
 
 /* Operand codes: name, kind, size, register. */
@@ -32,7 +33,12 @@ enum { EXT___ = EXT_NONE, EXT_R1 = 2, EXT_R2, EXT_R3, EXT_R4, EXT_R5, EXT_R6, EX
     _(AL, FIXED, B, 0) _(CL, FIXED, B, 1) _(DX, FIXED, W, 2) _(AX, FIXED, W, 0) _(rAX, FIXED, V, 0)                    \
     _(zAX, FIXED, Z, 0)                                                                                                \
     _(ES, SEG, W, 0) _(CS, SEG, W, 1) _(SS, SEG, W, 2) _(DS, SEG, W, 3) _(FS, SEG, W, 4) _(GS, SEG, W, 5)              \
-    _(K1, ONE, NONE, 0) _(ST0, ST, NONE, 8) _(STi, ST, NONE, 0)
+    _(K1, ONE, NONE, 0) _(ST0, ST, NONE, 8) _(STi, ST, NONE, 0)                                                        \
+    _(Pq, P, Q, 0) _(Qq, Q, Q, 0) _(Qd, Q, D, 0) _(Nq, N, Q, 0)                                                        \
+    _(Vx, V, X, 0) _(Vq, V, Q, 0) _(Vss, V, D, 0) _(Vsd, V, Q, 0)                                                      \
+    _(Wx, W, X, 0) _(Wq, W, Q, 0) _(Wd, W, D, 0) _(Ww, W, W, 0) _(Wss, W, D, 0) _(Wsd, W, Q, 0)                        \
+    _(Ux, U, X, 0) _(Uq, U, Q, 0) _(Mx, M, X, 0) _(XMM0, XMM0, X, 0)                                                   \
+    _(Ey, E, Y, 0) _(Gy, G, Y, 0) _(Gd, G, D, 0) _(My, M, Y, 0) _(RRd, RR, D, 0) _(RRv, RR, V, 0)
 
 #define OPERAND_ENUM(name, kind, size, number) OPERAND_##name,
 enum { OPERANDS(OPERAND_ENUM) OPERAND_COUNT };

@@ -73,6 +73,10 @@ static ALWAYS_INLINE void host_store128(void *at, const union xmm_value *value)
     host_store64((uint8_t *)at + 8, value->q[1]);
 }
 
+/* MASKMOVQ and MASKMOVDQU: bytes of `data` whose mask byte has bit 7 set go to DS:rDI, or to the segment of the prefix. */
+bool simd_masked_store(struct cpu *cpu, const struct insn *insn, const union xmm_value *data,
+                       const union xmm_value *mask, unsigned bytes);
+
 /* What a TLB tag must equal: an aligned access cannot cross a page, and a misaligned one must miss. */
 static ALWAYS_INLINE uint32_t tag_of_128(uint32_t ea, bool is_aligned)
 {

@@ -51,6 +51,26 @@ bool simd_write128(struct cpu *cpu, const struct insn *insn, bool is_aligned, co
            segment_write(cpu, seg, offset + 8, 8, value->q[1]);
 }
 
+bool simd_masked_store(struct cpu *cpu, const struct insn *insn, const union xmm_value *data,
+                       const union xmm_value *mask, unsigned bytes)
+{
+    enum segment_index seg = ea_segment(insn);
+    uint64_t offset_mask = (insn->sc >> 5 & 3) == 0 ? 0xffffu : 0xffffffffu;
+
+    cpu->current = insn;
+    for (unsigned k = 0; k < bytes; k++) {
+        if ((VB(mask, k) & 0x80) && !segment_probe_write(cpu, seg, (reg32(cpu, REG_DI) + k) & offset_mask, 1)) {
+            return false;
+        }
+    }
+    for (unsigned k = 0; k < bytes; k++) {
+        if (VB(mask, k) & 0x80) {
+            (void)segment_write(cpu, seg, (reg32(cpu, REG_DI) + k) & offset_mask, 1, VB(data, k)); /* probed */
+        }
+    }
+    return true;
+}
+
 /* ---- MXCSR ---- */
 
 static ALWAYS_INLINE bool b_ldmxcsr(struct cpu *cpu, const struct insn *insn, enum form form)
