@@ -4,9 +4,7 @@
  * here are the register stack, stack faults and what an unmasked exception leaves behind (SDM vol. 1, 8.5): after an unmasked
  * invalid operation, denormal operand or division by zero nothing is written and nothing popped; after an unmasked
  * overflow, underflow or inexact result the register result is written (stores to memory: only the inexact one is).
- * Priority: #NM, pending #MF, memory faults, stack fault, then the operands' exceptions.
- *
- * FISTTP (SSE3) is not implemented. */
+ * Priority: #NM, pending #MF, memory faults, stack fault, then the operands' exceptions. */
 #include "cpu/x87.h"
 
 #include "cpu/flags.h"
@@ -372,6 +370,10 @@ STORE(fistp_m16, 16, f80_to_int16, 0x8000, true)
 STORE(fist_m32, 32, f80_to_int32, 0x80000000u, false)
 STORE(fistp_m32, 32, f80_to_int32, 0x80000000u, true)
 STORE(fistp_m64, 64, f80_to_int64, UINT64_C(0x8000000000000000), true)
+/* SSE3: truncation whatever RC says. */
+STORE(fisttp_m16, 16, f80_to_int16_truncate, 0x8000, true)
+STORE(fisttp_m32, 32, f80_to_int32_truncate, 0x80000000u, true)
+STORE(fisttp_m64, 64, f80_to_int64_truncate, UINT64_C(0x8000000000000000), true)
 
 static ALWAYS_INLINE bool b_fstp_m80(struct cpu *cpu, const struct insn *insn, enum form form)
 {

@@ -161,6 +161,7 @@ struct test_case {
     uint8_t image[IMAGE_SIZE];
     uint8_t memory[MEMORY_SIZE];
     uint32_t eax, ecx;
+    bool is_explicit;
 };
 
 struct outcome {
@@ -223,6 +224,11 @@ static bool encode(const struct opcode *op, bool is_memory, struct test_case *c)
     if ((is_memory && !has_rm) || op->ext >= EXT_RR0) {
         return false;
     }
+    c->is_explicit = strncmp(op->mnemonic, "pcmpestr", 8) == 0;
+    if (c->is_explicit) { /* the length in EDX, which holds a pointer */
+        memcpy(at, "\x52\x89\xca", 3); /* push edx; mov edx, ecx */
+        at += 3;
+    }
     if (op->prefix == PREFIX_F2 && below(4) == 0 && strcmp(op->since, "SSE4_2") == 0) {
         *at++ = 0x66; /* CRC32 with 16 bits */
     }
@@ -242,6 +248,9 @@ static bool encode(const struct opcode *op, bool is_memory, struct test_case *c)
     }
     for (unsigned k = 0; k < immediates; k++) {
         *at++ = (uint8_t)(below(2) ? random64() : below(8));
+    }
+    if (c->is_explicit) {
+        *at++ = 0x5a;
     }
     c->size = (unsigned)(at - c->code);
     return true;
@@ -316,7 +325,7 @@ static void run_guest(const struct test_case *c, struct outcome *o, bool is_gene
     r->cpu->gpr[REG_AX] = c->eax;
     r->cpu->gpr[REG_CX] = c->ecx;
     cpu_set_eflags(r->cpu, FLAG_1);
-    int vector = rig_run(r, code, c->size + 6, 3);
+    int vector = rig_run(r, code, c->size + 6, c->is_explicit ? 6 : 3);
     if (vector == VEC_XM) {
         /* The state at the fault. */
         r->cpu->halted_state = CPU_RUNNING;
@@ -423,7 +432,8 @@ START_TEST(rows_agree_with_the_host)
         return;
     }
     rig_open(&fixture, true);
-    host_page = mmap(NULL, 0x4000, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    host_page = mmap(NULL, 0x4000, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT,
+                     -1, 0);
     ck_assert(host_page != MAP_FAILED);
     sigaction(SIGFPE, &action, NULL);
     for (size_t row = 0; row < opcode_count; row++) {

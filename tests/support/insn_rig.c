@@ -88,6 +88,6 @@ int rig_run(struct insn_rig *rig, const uint8_t *code, size_t size, unsigned cou
     cpu->gpr[REG_SI] = RIG_MEMORY;
     cpu->gpr[REG_DX] = RIG_OUT;
     cpu_run(cpu, count);
-    unsigned rip = (unsigned)cpu->rip;
+    unsigned rip = (unsigned)cpu->rip - (cpu->halted_state == CPU_HALTED ? 1 : 0);
     return rip >= RIG_HANDLERS && rip <= RIG_HANDLERS + 32 ? (int)(rip - RIG_HANDLERS) : -1;
 }
