@@ -12,7 +12,8 @@
 #include <sys/stat.h>
 
 /* Every format there is; a new one is one file and one row here. */
-static const struct block_driver *const drivers[] = {&block_raw_driver, &block_qcow2_driver};
+static const struct block_driver *const drivers[] = {&block_raw_driver,  &block_qcow2_driver, &block_vdi_driver,
+                                                   &block_vhd_driver,  &block_vhdx_driver};
 
 enum { DRIVERS = sizeof drivers / sizeof drivers[0], DEPTH_MAX = 200 };
 
@@ -313,16 +314,13 @@ struct block_image *node_open(const char *path, const struct block_options *opti
 
 bool block_parent_path(const struct block_image *image, char *path, unsigned size, struct error *err)
 {
-    const char *slash = strrchr(image->path, '/');
     const char *name = image->parent_name;
 
     if (strncmp(name, "json:", 5) == 0 || strstr(name, "://") != NULL) {
         error_set(err, "the parent of '%s' is '%.200s', which is not a file", image->path, name);
         return error_hint(err, "give it a file as parent: tick86-img rebase -u -b FILE %s", image->path);
     }
-    int folder = name[0] == '/' || slash == NULL ? 0 : (int)(slash - image->path) + 1;
-    int length = snprintf(path, size, "%.*s%s", folder, image->path, name);
-    if (length < 0 || (unsigned)length >= size) {
+    if (!block_resolve(image->path, name, path, size)) {
         error_set(err, "the name of the parent of '%s' is too long", image->path);
         return error_hint(err, "give it another: tick86-img rebase -u -b FILE %s", image->path);
     }

@@ -158,6 +158,15 @@ struct block_check {
 /* False with `err` set when it could not be checked; findings are in `check`. */
 bool block_check(struct block_image *image, struct block_check *check, struct error *err);
 bool block_resize(struct block_image *image, uint64_t size, struct error *err);
+bool block_can_check(const struct block_image *image);
+/* Whether the parent is what the layer was made over, by its whole content; false with `err` set. */
+bool block_verify_parent(struct block_image *image, struct error *err);
+/* Accepts the parent as it is now. */
+bool block_stamp_parent(struct block_image *image, struct error *err);
+/* Forgets what the layer holds, where the format can. */
+bool block_empty(struct block_image *image, struct error *err);
+/* A parent's name as a path, seen from the image's folder. False when it is too long. */
+bool block_resolve(const char *image_path, const char *name, char *path, unsigned size);
 /* Names another parent without looking at data ("" or NULL: none). */
 bool block_set_parent(struct block_image *image, const char *name, const char *format, struct error *err);
 

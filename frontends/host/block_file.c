@@ -293,6 +293,22 @@ uint64_t host_file_allocated(const struct host_file *file)
     return fstat(file->fd, &st) == 0 ? (uint64_t)st.st_blocks * 512 : 0;
 }
 
+void block_make_uuid(const struct host_file *file, uint8_t uuid[16])
+{
+    int fd = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
+    bool is_random = fd >= 0 && read(fd, uuid, 16) == 16;
+
+    if (fd >= 0) {
+        close(fd);
+    }
+    for (unsigned n = 0; !is_random && n < 16; n++) { /* unique enough: the file, and when it was made */
+        uint64_t seed = (host_file_mtime_ns(file) ^ (uint64_t)getpid() << 32) * UINT64_C(0x9e3779b97f4a7c15);
+        uuid[n] = (uint8_t)(seed >> (n % 8 * 8)) ^ (uint8_t)(n * 0x35);
+    }
+    uuid[6] = (uint8_t)((uuid[6] & 0x0f) | 0x40);
+    uuid[8] = (uint8_t)((uuid[8] & 0x3f) | 0x80);
+}
+
 uint64_t host_file_mtime_ns(const struct host_file *file)
 {
     struct stat st;

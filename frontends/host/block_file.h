@@ -39,6 +39,8 @@ bool host_file_punch(struct host_file *file, uint64_t offset, uint64_t size);
 bool host_file_is_hole(struct host_file *file, uint64_t offset, uint64_t *end);
 /* Bytes that the file takes on the host's disk. */
 uint64_t host_file_allocated(const struct host_file *file);
+/* A new UUID (RFC 4122, version 4). */
+void block_make_uuid(const struct host_file *file, uint8_t uuid[16]);
 /* Time of last modification in ns since 1970; 0: unknown. */
 uint64_t host_file_mtime_ns(const struct host_file *file);
 

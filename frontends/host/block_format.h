@@ -72,7 +72,10 @@ struct block_driver {
                      struct error *err);
     bool (*check)(struct block_image *image, struct block_check *check, struct error *err);
     bool (*resize)(struct block_image *image, uint64_t size, struct error *err);
-    bool (*set_parent)(struct block_image *image, const char *name, const char *format, struct error *err);
+    /* Writes image->parent_name, parent_format and parent_stamp to the file. */
+    bool (*write_parent)(struct block_image *image, struct error *err);
+    /* Forgets all content, so that the parent shows everywhere. */
+    bool (*empty)(struct block_image *image, struct error *err);
     bool (*create)(const char *path, const struct block_create *create, struct error *err);
 };
 
@@ -96,10 +99,12 @@ bool node_write(struct block_image *image, uint64_t offset, uint64_t size, const
 bool node_zero(struct block_image *image, uint64_t offset, uint64_t size, bool discard);
 /* What the parent has there; zeros behind its end or without one. */
 bool node_read_parent(struct block_image *image, uint64_t offset, uint64_t size, uint8_t *bytes);
-/* Fills `cluster`, which begins at `start` and is `cluster_size` long, with what the image has now, outside of
- * [offset, offset + size), and with `bytes` inside: what a copy-on-write writes. Zeros behind the image's end. */
-bool node_fill_cluster(struct block_image *image, uint64_t start, uint64_t cluster_size, uint64_t offset, uint64_t size,
-                       const uint8_t *bytes, uint8_t *cluster);
+/* Writes a new cluster of `cluster_size` bytes, which begins at `start` on the disk, to `host` in the file: `bytes` at
+ * [offset, offset + size), around it what the parents have. Behind the file's end zeros need no writing. */
+bool node_write_new(struct block_image *image, uint64_t host, uint64_t start, uint64_t cluster_size, uint64_t offset,
+                    uint64_t size, const uint8_t *bytes);
+/* A driver's `zero` for formats without better: holes in what is allocated. */
+enum zero_result node_punch(struct block_image *image, uint64_t offset, uint64_t size, bool discard, uint64_t *done);
 /* Whether nothing but zeros is under this image in that range, cheaply told. */
 bool node_parent_is_zero(struct block_image *image, uint64_t offset, uint64_t size);
 bool is_all_zero(const uint8_t *bytes, size_t size);

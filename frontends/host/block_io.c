@@ -119,24 +119,6 @@ bool node_zero(struct block_image *image, uint64_t offset, uint64_t size, bool d
     return true;
 }
 
-bool node_fill_cluster(struct block_image *image, uint64_t start, uint64_t cluster_size, uint64_t offset, uint64_t size,
-                       const uint8_t *bytes, uint8_t *cluster)
-{
-    uint64_t present = image->backend.sectors * SECTOR_SIZE;
-    uint64_t stop = start + cluster_size < present ? start + cluster_size : present;
-    uint64_t end = offset + size;
-
-    memset(cluster, 0, (size_t)cluster_size);
-    if (offset > start && !node_read(image, start, offset - start, cluster)) {
-        return false;
-    }
-    if (end < stop && !node_read(image, end, stop - end, cluster + (end - start))) {
-        return false;
-    }
-    memcpy(cluster + (offset - start), bytes, (size_t)size);
-    return true;
-}
-
 bool node_parent_is_zero(struct block_image *image, uint64_t offset, uint64_t size)
 {
     struct block_image *parent = image->parent;
@@ -161,6 +143,67 @@ bool node_parent_is_zero(struct block_image *image, uint64_t offset, uint64_t si
         size -= piece;
     }
     return true;
+}
+
+/* What lies around the new data: from the parents, in pieces; zeros that the file has already are not written. */
+static bool copy_around(struct block_image *image, uint64_t host, uint64_t start, uint64_t size, uint64_t fresh_from)
+{
+    uint8_t piece[16384];
+
+    if (host >= fresh_from && node_parent_is_zero(image, start, size)) {
+        return true;
+    }
+    while (size != 0) {
+        uint64_t part = size < sizeof piece ? size : sizeof piece;
+        if (!node_read_parent(image, start, part, piece)) {
+            return false;
+        }
+        if ((host < fresh_from || !is_all_zero(piece, (size_t)part)) &&
+            !host_file_write(image->file, host, piece, (size_t)part)) {
+            return block_host_error(image, "cannot write");
+        }
+        host += part;
+        start += part;
+        size -= part;
+    }
+    return true;
+}
+
+bool node_write_new(struct block_image *image, uint64_t host, uint64_t start, uint64_t cluster_size, uint64_t offset,
+                    uint64_t size, const uint8_t *bytes)
+{
+    uint64_t head = offset - start, tail = cluster_size - head - size, fresh_from = image->file->size;
+
+    if (fresh_from < host + cluster_size && !host_file_resize(image->file, host + cluster_size)) {
+        return block_host_error(image, "cannot grow");
+    }
+    if (!copy_around(image, host, start, head, fresh_from) ||
+        !copy_around(image, host + head + size, offset + size, tail, fresh_from)) {
+        return false;
+    }
+    return host_file_write(image->file, host + head, bytes, (size_t)size) || block_host_error(image, "cannot write");
+}
+
+enum zero_result node_punch(struct block_image *image, uint64_t offset, uint64_t size, bool discard, uint64_t *done)
+{
+    struct block_extent extent = {EXTENT_ZERO, false, NULL, 0, 0};
+
+    (void)discard;
+    if (!image->driver->map(image, offset, size, &extent)) {
+        return ZERO_FAILED;
+    }
+    *done = extent.size < size ? extent.size : size;
+    switch (extent.kind) {
+    case EXTENT_ZERO: return ZERO_DONE;
+    case EXTENT_PARENT: return node_parent_is_zero(image, offset, *done) ? ZERO_DONE : ZERO_UNABLE;
+    case EXTENT_DATA:
+        if (extent.is_writable && host_file_punch(extent.file, extent.offset, *done)) {
+            return ZERO_DONE;
+        }
+        break;
+    case EXTENT_PACKED: break;
+    }
+    return ZERO_UNABLE;
 }
 
 /* ---- For tick86-img ---- */

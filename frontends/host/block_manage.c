@@ -131,29 +131,107 @@ bool block_resize(struct block_image *image, uint64_t size, struct error *err)
     return true;
 }
 
+static char *copy_text(const char *text)
+{
+    size_t length = text != NULL ? strlen(text) + 1 : 0;
+    char *copy = length != 0 ? malloc(length) : NULL;
+
+    if (copy != NULL) {
+        memcpy(copy, text, length);
+    }
+    return copy;
+}
+
 bool block_set_parent(struct block_image *image, const char *name, const char *format, struct error *err)
 {
     bool has_name = name != NULL && name[0] != '\0';
 
-    if (image->driver->set_parent == NULL) {
+    if (image->driver->write_parent == NULL) {
         return cannot(image, "change the parent of", "convert it to qcow2", err);
     }
     if (!is_writable(image, "change the parent of", err)) {
         return false;
     }
+    if (image->parent != NULL) {
+        node_close(image->parent);
+        image->parent = NULL;
+    }
+    free(image->parent_name);
+    free(image->parent_format);
+    image->parent_name = copy_text(has_name ? name : NULL);
+    image->parent_format = copy_text(has_name ? format : NULL);
+    memset(image->parent_stamp, 0, sizeof image->parent_stamp);
+    return has_name ? block_stamp_parent(image, err) : image->driver->write_parent(image, err);
+}
+
+bool block_stamp_parent(struct block_image *image, struct error *err)
+{
+    struct error why = {"", ""};
+
+    if (image->parent_name == NULL || image->driver->write_parent == NULL || !is_writable(image, "change", err)) {
+        return image->parent_name == NULL || image->driver->write_parent == NULL;
+    }
+    bool was_open = image->parent != NULL, was_unsafe = image->options.is_parent_unsafe;
+    image->options.is_parent_unsafe = true;
+    bool has_parent = was_open || node_open_parent(image, 0, &why); /* it may not be there yet */
+    image->options.is_parent_unsafe = was_unsafe;
+    memset(image->parent_stamp, 0, sizeof image->parent_stamp);
+    bool is_done = !has_parent || layer_stamp(image->parent, image->parent_stamp, err);
+    if (has_parent && image->parent_format == NULL) {
+        image->parent_format = copy_text(image->parent->driver->name);
+    }
+    if (has_parent && !was_open) {
+        node_close(image->parent);
+        image->parent = NULL;
+    }
+    return is_done && image->driver->write_parent(image, err);
+}
+
+bool block_verify_parent(struct block_image *image, struct error *err)
+{
+    bool was_open = image->parent != NULL;
+
+    if (image->parent_name == NULL || (!was_open && !node_open_parent(image, 0, err))) {
+        return image->parent_name == NULL;
+    }
+    bool is_good = layer_verify(image, true, err);
+    if (!was_open) {
+        node_close(image->parent);
+        image->parent = NULL;
+    }
+    return is_good;
+}
+
+bool block_can_check(const struct block_image *image)
+{
+    return image->driver->check != NULL;
+}
+
+bool block_empty(struct block_image *image, struct error *err)
+{
+    if (image->driver->empty == NULL) {
+        return true; /* it goes on hiding its parent, with the same content */
+    }
     image->is_clean = false;
-    return image->driver->set_parent(image, has_name ? name : NULL, has_name ? format : NULL, err);
+    return is_writable(image, "empty", err) && image->driver->empty(image, err);
+}
+
+bool block_resolve(const char *image_path, const char *name, char *path, unsigned size)
+{
+    const char *slash = strrchr(image_path, '/');
+    int folder = name[0] == '/' || slash == NULL ? 0 : (int)(slash - image_path) + 1;
+    int length = snprintf(path, size, "%.*s%s", folder, image_path, name);
+
+    return length >= 0 && (unsigned)length < size;
 }
 
 /* Opens the parent as the new image will see it, for its size. */
 static bool look_at_parent(const char *path, struct block_create *create, struct error *err)
 {
     char resolved[4096];
-    const char *slash = strrchr(path, '/');
-    int folder = create->parent[0] == '/' || slash == NULL ? 0 : (int)(slash - path) + 1;
     struct block_options options = {.is_readonly = true, .format = create->parent_format};
 
-    if (snprintf(resolved, sizeof resolved, "%.*s%s", folder, path, create->parent) >= (int)sizeof resolved) {
+    if (!block_resolve(path, create->parent, resolved, sizeof resolved)) {
         error_set(err, "the name of the parent is too long");
         return error_hint(err, "use a shorter one");
     }

@@ -408,6 +408,7 @@ const struct block_driver block_qcow2_driver = {
     .snapshot = qcow2_snapshot,
     .check = qcow2_check,
     .resize = qcow2_resize,
-    .set_parent = qcow2_set_parent,
+    .write_parent = qcow2_write_header,
+    .empty = qcow2_empty,
     .create = qcow2_create,
 };

@@ -131,6 +131,7 @@ bool qcow2_read_packed(struct block_image *image, uint64_t offset, uint64_t size
 bool qcow2_allocate(struct block_image *image, uint64_t offset, uint64_t size, const uint8_t *bytes, uint64_t *done);
 enum zero_result qcow2_zero(struct block_image *image, uint64_t offset, uint64_t size, bool discard, uint64_t *done);
 bool qcow2_write_packed(struct block_image *image, uint64_t offset, uint64_t size, const uint8_t *bytes);
+bool qcow2_empty(struct block_image *image, struct error *err);
 /* Gives up what an L2 entry refers to. */
 bool qcow2_give_up_entry(struct block_image *image, uint64_t entry);
 
@@ -153,6 +154,5 @@ bool qcow2_write_header(struct block_image *image, struct error *err);
 bool qcow2_set_dirty(struct block_image *image, bool is_dirty);
 bool qcow2_grow_l1(struct block_image *image, uint64_t entries);
 bool qcow2_create(const char *path, const struct block_create *create, struct error *err);
-bool qcow2_set_parent(struct block_image *image, const char *name, const char *format, struct error *err);
 
 #endif

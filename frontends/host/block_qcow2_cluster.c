@@ -391,6 +391,30 @@ enum zero_result qcow2_zero(struct block_image *image, uint64_t offset, uint64_t
     return ZERO_DONE;
 }
 
+bool qcow2_empty(struct block_image *image, struct error *err)
+{
+    struct qcow2 *q = image->state;
+    bool is_done = qcow2_commit(image);
+
+    for (uint32_t n = 0; is_done && n < q->l1_size; n++) {
+        struct qcow2_table *table = NULL;
+        is_done = get_l2(image, (uint64_t)n << (q->cluster_bits + q->l2_bits), &table);
+        if (!is_done || table == NULL) {
+            continue;
+        }
+        for (uint32_t k = 0; k < q->cluster_size / 8; k++) {
+            qcow2_give_up_entry(image, load_be64(table->bytes + (size_t)k * 8));
+        }
+        qcow2_give_up(image, table->offset, q->cluster_size);
+        set_l1(q, n, 0);
+    }
+    if (!is_done || !qcow2_commit(image)) {
+        error_set(err, "cannot empty '%s'", image->path);
+        return error_hint(err, "look at the space that is left, and: tick86-img check %s", image->path);
+    }
+    return true;
+}
+
 /* ---- Compressed clusters ---- */
 
 static size_t pack(struct block_image *image, const uint8_t *bytes, uint8_t *packed)

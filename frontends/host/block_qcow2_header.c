@@ -350,13 +350,3 @@ bool qcow2_set_dirty(struct block_image *image, bool is_dirty)
     return (host_file_write(image->file, 72, field, sizeof field) && host_file_sync(image->file)) ||
            block_host_error(image, "cannot write the header of");
 }
-
-bool qcow2_set_parent(struct block_image *image, const char *name, const char *format, struct error *err)
-{
-    free(image->parent_name);
-    free(image->parent_format);
-    image->parent_name = name != NULL ? copy_string((const uint8_t *)name, strlen(name)) : NULL;
-    image->parent_format = format != NULL ? copy_string((const uint8_t *)format, strlen(format)) : NULL;
-    memset(image->parent_stamp, 0, sizeof image->parent_stamp);
-    return qcow2_write_header(image, err);
-}

@@ -66,8 +66,9 @@ struct qcow2_table *qcow2_cache_get(struct block_image *image, struct qcow2_cach
 
     if (table == NULL) {
         table = oldest_table(cache);
-        if (table->is_dirty && table->offset != 0 && !qcow2_commit(image)) {
-            return NULL;
+        if (table->is_dirty && table->offset != 0) {
+            /* Committing frees clusters, which uses this cache: look again. */
+            return qcow2_commit(image) ? qcow2_cache_get(image, cache, offset, is_read) : NULL;
         }
         table->offset = 0;
         table->is_dirty = false;
@@ -165,6 +166,15 @@ bool qcow2_refcount(struct block_image *image, uint64_t cluster, uint64_t *count
     return true;
 }
 
+static void set_refcount_entry(struct qcow2 *q, uint64_t index, uint64_t offset)
+{
+    uint32_t n = (uint32_t)index;
+
+    q->refcount_table[n] = offset;
+    q->refcount_dirty_from = q->refcount_dirty_to == 0 || n < q->refcount_dirty_from ? n : q->refcount_dirty_from;
+    q->refcount_dirty_to = n + 1 > q->refcount_dirty_to ? n + 1 : q->refcount_dirty_to;
+}
+
 static bool grow_refcount_table(struct block_image *image, uint64_t index)
 {
     struct qcow2 *q = image->state;
@@ -224,10 +234,7 @@ static bool need_block(struct block_image *image, uint64_t cluster, struct qcow2
         }
         set_entry(q, (*table)->bytes, 0, 1);
         (*table)->is_dirty = true;
-        q->refcount_table[index] = at << q->cluster_bits;
-        q->refcount_dirty_from = q->refcount_dirty_to == 0 || index < q->refcount_dirty_from ? (uint32_t)index
-                                                                                             : q->refcount_dirty_from;
-        q->refcount_dirty_to = index + 1 > q->refcount_dirty_to ? (uint32_t)index + 1 : q->refcount_dirty_to;
+        set_refcount_entry(q, index, at << q->cluster_bits);
     }
     return get_block(image, cluster, table);
 }
@@ -283,11 +290,52 @@ static bool is_metadata(const struct qcow2 *q, uint64_t offset)
            (q->snapshot_count != 0 && overlaps(offset, q->snapshot_offset, q->snapshot_bytes));
 }
 
+/* More clusters in a row than one block counts: behind everything, with the blocks that count them behind them. */
+static bool alloc_large(struct block_image *image, uint64_t count, uint64_t *offset)
+{
+    struct qcow2 *q = image->state;
+    uint64_t entries = block_entries(q), from = q->refcount_entries, blocks = (count + entries - 2) / (entries - 1) + 1;
+
+    while (from != 0 && q->refcount_table[from - 1] == 0) {
+        from--;
+    }
+    if (from + blocks > q->refcount_entries) {
+        uint32_t before = q->refcount_entries;
+        if (!grow_refcount_table(image, from + blocks * 2)) {
+            return false;
+        }
+        return before == q->refcount_entries ? block_corrupt(image, "the refcount table cannot grow")
+                                             : alloc_large(image, count, offset);
+    }
+    uint64_t start = from * entries;
+    for (uint64_t n = 0; n < blocks; n++) {
+        uint64_t at = (start + count + n) << q->cluster_bits;
+        struct qcow2_table *table = qcow2_cache_get(image, &q->blocks, at, false);
+        if (table == NULL) {
+            return false;
+        }
+        table->is_dirty = true;
+        set_refcount_entry(q, from + n, at);
+    }
+    for (uint64_t n = 0; n < count + blocks; n++) {
+        if (!qcow2_refcount_set(image, start + n, 1)) {
+            return false;
+        }
+    }
+    *offset = start << q->cluster_bits;
+    return true;
+}
+
 bool qcow2_alloc(struct block_image *image, uint64_t count, bool is_exact, uint64_t *offset, uint64_t *got)
 {
     struct qcow2 *q = image->state;
     uint64_t first = 0, run = 0;
     struct qcow2_table *table = NULL;
+
+    if (is_exact && count > block_entries(q) / 2) {
+        *got = count;
+        return alloc_large(image, count, offset);
+    }
 
     for (uint64_t at = q->hint; run < count; at++) {
         uint64_t value = 0;
