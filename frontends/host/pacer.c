@@ -18,6 +18,7 @@ enum {
     INTERVAL_NS = 100000000,     /* between changes of the ratio */
     INTERVAL_INSNS_MIN = 100000,
     SLICE_INSNS_MIN = 20000,
+    FAST_INSNS_MIN = 2000,
     START_RATIO = 8,             /* nanoseconds per instruction until it has been measured */
     VIRTUAL_SLICE_NS = 20000000, /* guest time of a slice of an idle guest under -time virtual */
     VIRTUAL_SLICE_INSNS = 2000000
@@ -69,7 +70,8 @@ static void choose_ratio(struct pacer *pacer, int64_t behind_ns, struct pacer_st
     if (pacer->interval_insns < UINT64_C(1) << 40) {
         measured = pacer->interval_wall_ns * 65536 / pacer->interval_insns;
     }
-    pacer->host_q16 = (pacer->host_q16 * 3 + measured) / 4;
+    /* Slices shrink with the estimate: one that was too slow (the host was busy elsewhere) must be left quickly. */
+    pacer->host_q16 = measured < pacer->host_q16 ? (pacer->host_q16 + measured) / 2 : (pacer->host_q16 * 3 + measured) / 4;
     int64_t correction = behind_ns / 2000000; /* per cent, for half of it within the next... second */
     correction = correction > 25 ? 25 : correction < -25 ? -25 : correction;
     uint64_t ratio = pacer->host_q16 * (uint64_t)(100 + correction) / 100;
@@ -113,10 +115,11 @@ struct pacer_step pacer_next(struct pacer *pacer, uint64_t wall_ns, uint64_t gue
     step.runs = true;
     step.until_ns = target + LEAD_NS < gentle ? target + LEAD_NS : gentle;
     step.max_insns = (uint64_t)SLICE_NS * 65536 / pacer->host_q16 + 1000;
-    if (!pacer->has_fixed_ratio && pacer->interval_wall_ns >= INTERVAL_NS) {
+    if (!pacer->has_fixed_ratio && wall_ns - pacer->chosen_wall_ns >= INTERVAL_NS) {
         if (pacer->interval_insns >= INTERVAL_INSNS_MIN) {
+            pacer->chosen_wall_ns = wall_ns;
             choose_ratio(pacer, (int64_t)(target - guest_ns), &step);
-        } else {
+        } else if (pacer->interval_wall_ns >= INTERVAL_NS) {
             pacer->interval_wall_ns = pacer->interval_insns = 0;
         }
     }
@@ -125,7 +128,10 @@ struct pacer_step pacer_next(struct pacer *pacer, uint64_t wall_ns, uint64_t gue
 
 void pacer_ran(struct pacer *pacer, uint64_t took_ns, uint64_t insns)
 {
-    if (insns >= SLICE_INSNS_MIN) { /* a guest that halts most of the time says nothing about the host's speed */
+    /* A guest that halts most of the time says nothing about the host's speed, unless it is higher than believed. */
+    bool is_faster = insns >= FAST_INSNS_MIN && took_ns * 65536 / insns < pacer->host_q16;
+
+    if (insns >= SLICE_INSNS_MIN || is_faster) {
         pacer->interval_wall_ns += took_ns;
         pacer->interval_insns += insns;
     }

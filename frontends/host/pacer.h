@@ -16,6 +16,7 @@ struct pacer {
     /* Since the ratio was last looked at. */
     uint64_t interval_wall_ns;
     uint64_t interval_insns;
+    uint64_t chosen_wall_ns; /* when that was */
     uint64_t host_q16;      /* measured: host nanoseconds per instruction, 16.16 */
 };
 

@@ -101,6 +101,26 @@ START_TEST(stall_is_caught_up_gently)
 }
 END_TEST
 
+/* A host that was slow for a while (busy elsewhere, or the guest moved data by REP INS) is believed to be fast again. The guest
+ * may not be kept at a crawl: slices grow short with the belief, and short slices once were not measured at all. */
+START_TEST(slow_phase_is_forgotten)
+{
+    struct world world;
+
+    world_open(&world, 100, 400);
+    while (world.wall_ns < 8000 * MS) {
+        world_step(&world);
+    }
+    ck_assert_uint_gt(world.pacer.ratio_q16, 100 * 65536);
+    world.host_ns_per_insn_q16 = 2 * 65536;
+    while (world.wall_ns < 12000 * MS) {
+        world_step(&world);
+    }
+    ck_assert_msg(world.pacer.ratio_q16 < 6 * 65536, "still %.1f ns per instruction on a host of 2",
+                  (double)world.pacer.ratio_q16 / 65536);
+}
+END_TEST
+
 START_TEST(virtual_time_never_sleeps_nor_changes)
 {
     struct pacer pacer;
@@ -123,6 +143,7 @@ int main(void)
     tcase_add_loop_test(tests, guest_follows_the_wall_clock, 0, 16);
     tcase_add_test(tests, idle_guest_sleeps);
     tcase_add_test(tests, stall_is_caught_up_gently);
+    tcase_add_test(tests, slow_phase_is_forgotten);
     tcase_add_test(tests, virtual_time_never_sleeps_nor_changes);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
