@@ -849,7 +849,8 @@ static NOINLINE const struct insn *resolve_jump(struct cpu *cpu)
     bool uncacheable;
 
     cpu->stats.link_misses++;
-    if (cpu->pending || !cpu->use_block_cache) {
+    /* At the deadline nothing may be looked up: the walk would set an accessed bit before its time. */
+    if (cpu->pending || !cpu->use_block_cache || cpu->remaining <= 0) {
         return NULL;
     }
     const struct block *block = block_find(cpu, cpu->rip, &uncacheable);
@@ -870,7 +871,7 @@ static NOINLINE const struct insn *resolve_link(struct cpu *cpu, const struct in
 
     cpu->stats.link_misses++;
     cpu->rip = eip;
-    if (cpu->pending || !cpu->use_block_cache) {
+    if (cpu->pending || !cpu->use_block_cache || cpu->remaining <= 0) { /* as above */
         return NULL;
     }
     const struct block *block = block_find(cpu, eip, &uncacheable);

@@ -518,9 +518,27 @@ void control_cpuid(struct cpu *cpu)
     cpu->gpr[REG_DX] = result.edx;
 }
 
-/* ---- I/O permission (SDM vol. 1, 19.5) ---- */
+/* ---- I/O breakpoints (SDM vol. 3, 17.2.4) and permission (SDM vol. 1, 19.5) ---- */
 
-bool control_io_allowed(struct cpu *cpu, uint16_t port, unsigned size)
+/* Breakpoints of kind 10b, with CR4.DE: the access will trap when it is done. */
+static void note_io_breakpoints(struct cpu *cpu, uint16_t port, unsigned size)
+{
+    static const uint8_t lengths[4] = { 1, 2, 8, 4 };
+
+    for (unsigned n = 0; n < 4 && (cpu->cr4 & CR4_DE); n++) {
+        unsigned control = (unsigned)(cpu->dr[7] >> (16 + 4 * n)) & 15;
+        uint64_t length = lengths[control >> 2];
+        uint64_t start = cpu->dr[n] & ~(length - 1);
+        if ((control & 3) == 2 && port < start + length && start < (uint64_t)port + size) {
+            cpu->debug_pending |= 1u << n;
+            if (cpu->dr[7] >> (2 * n) & 3) {
+                cpu->pending |= PENDING_DEBUG;
+            }
+        }
+    }
+}
+
+static bool io_permitted(struct cpu *cpu, uint16_t port, unsigned size)
 {
     const struct segment *tss = &cpu->seg[SEG_TR];
     uint64_t base, bits;
@@ -544,6 +562,17 @@ bool control_io_allowed(struct cpu *cpu, uint16_t port, unsigned size)
     }
     if (bits >> (port & 7) & ((1u << size) - 1)) {
         return cpu_fault_error(cpu, VEC_GP, 0);
+    }
+    return true;
+}
+
+bool control_io_allowed(struct cpu *cpu, uint16_t port, unsigned size)
+{
+    if (!io_permitted(cpu, port, size)) {
+        return false;
+    }
+    if (cpu->data_breakpoints) {
+        note_io_breakpoints(cpu, port, size);
     }
     return true;
 }

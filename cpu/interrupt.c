@@ -283,9 +283,9 @@ static void mark_external(struct cpu *cpu)
 bool interrupt_enter(struct cpu *cpu, uint8_t vector, enum interrupt_kind kind, bool has_error, uint32_t error,
                      uint64_t return_rip)
 {
-    /* cpu_deliver_fault says that this is a fault. #DB is a fault only when DR7.GD caught an access to a debug register or
-     * at an instruction breakpoint, whose handler sets RF itself. */
-    bool is_fault = cpu->delivering != 0 && (vector != VEC_DB || !(cpu->dr[6] & 0xf));
+    /* cpu_deliver_fault says that this is a fault. Of the kinds of #DB that is only an access to a debug register which
+     * DR7.GD caught; instruction breakpoints come here as traps do. */
+    bool is_fault = cpu->delivering != 0;
     struct entry entry = {
         .cpu = cpu,
         .vector_error = vector * 8u + 2,

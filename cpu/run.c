@@ -260,6 +260,9 @@ static void deliver_pending(struct cpu *cpu)
         cpu->pending &= (uint8_t)~PENDING_DEBUG;
         cpu->dr[6] = (cpu->dr[6] & ~UINT64_C(15)) | cpu->debug_pending;
         cpu->debug_pending = 0;
+        if (cpu->halted_state == CPU_HALTED) {
+            cpu->halted_state = CPU_RUNNING; /* HLT was stepped over */
+        }
         if (!interrupt_enter(cpu, VEC_DB, INTERRUPT_EXCEPTION, false, 0, cpu->rip)) {
             cpu_deliver_fault(cpu);
         }
@@ -288,7 +291,8 @@ static void deliver_pending(struct cpu *cpu)
     }
 }
 
-/* Instruction breakpoints of DR7 at the next instruction: true when #DB was delivered. */
+/* Instruction breakpoints of DR7 at the next instruction: true when #DB was delivered. Of all faults this one alone leaves
+ * RF clear in the image that it pushes (SDM vol. 3, 17.3.1.1), so it is delivered like a trap. */
 static bool code_breakpoint_hit(struct cpu *cpu)
 {
     uint64_t linear = (cpu->rip + cpu->seg[SEG_CS].base) & 0xffffffffu;
@@ -308,8 +312,9 @@ static bool code_breakpoint_hit(struct cpu *cpu)
         return false;
     }
     cpu->dr[6] = (cpu->dr[6] & ~UINT64_C(15)) | hits;
-    cpu_fault(cpu, VEC_DB);
-    cpu_deliver_fault(cpu);
+    if (!interrupt_enter(cpu, VEC_DB, INTERRUPT_EXCEPTION, false, 0, cpu->rip)) {
+        cpu_deliver_fault(cpu);
+    }
     return true;
 }
 
@@ -339,7 +344,8 @@ static void execute_single(struct cpu *cpu)
 {
     bool is_stepping = (cpu->eflags & FLAG_TF) != 0;
 
-    if (cpu->code_breakpoints && code_breakpoint_hit(cpu)) {
+    /* After MOV SS there are no instruction breakpoints: SDM vol. 3, 6.8.3. */
+    if (cpu->code_breakpoints && !(in_shadow(cpu) && cpu->shadow_is_mov_ss) && code_breakpoint_hit(cpu)) {
         return;
     }
     const struct block *block = block_scratch(cpu, cpu->rip, 1);
@@ -382,7 +388,8 @@ static void execute_next(struct cpu *cpu)
     const struct jump_entry *entry = jump_look(cpu, eip);
     bool uncacheable = false;
 
-    if ((cpu->eflags & FLAG_TF) || cpu->code_breakpoints || in_shadow(cpu)) {
+    /* A trap that is due still: held off by MOV SS, or by a frame of #DB itself that met a breakpoint. */
+    if ((cpu->eflags & FLAG_TF) || cpu->code_breakpoints || (cpu->pending & PENDING_DEBUG) || in_shadow(cpu)) {
         execute_single(cpu);
         return;
     }
@@ -423,6 +430,9 @@ uint32_t cpu_run(struct cpu *cpu, uint32_t count)
             }
             cpu->pending &= (uint8_t)~PENDING_LOOK;
             deliver_pending(cpu);
+            if (UNLIKELY(cpu->pending & PENDING_DEBUG)) {
+                deliver_pending(cpu); /* the frame was pushed over a data breakpoint */
+            }
         }
         if (cpu->halted_state != CPU_RUNNING) {
             break;

@@ -251,6 +251,7 @@ static bool compare_slice(struct cpu *cpu, const struct insn *insn, unsigned siz
 {
     uint32_t count = run->count;
     uint64_t mask = (UINT64_C(1) << (8 * size)) - 1;
+    uint64_t flags_result = cpu->flags_result, flags_x = cpu->flags_x;
 
     if (is_stepping(cpu) || count > 256) {
         count = is_stepping(cpu) ? 1 : 256;
@@ -259,6 +260,9 @@ static bool compare_slice(struct cpu *cpu, const struct insn *insn, unsigned siz
         uint64_t a = cpu->gpr[REG_AX] & mask, b;
         if ((!is_scan && !segment_read(cpu, ea_segment(insn), run->si, size, &a)) ||
             !segment_read(cpu, SEG_ES, run->di, size, &b)) {
+            /* A fault gives back the flags from before (SDM vol. 2, REP): those that this slice began with. */
+            cpu->flags_result = flags_result;
+            cpu->flags_x = flags_x;
             return false;
         }
         compare(cpu, a, b, size);
