@@ -28,6 +28,10 @@
     extern const struct binding bind_##stem;                                                                           \
     const struct binding bind_##stem = { { [LIVE] = { [FORM_REG] = SIZES(reg), FORMS(mem) },                           \
                                            [DEAD] = { [FORM_REG] = SIZES(reg##_nf), FORMS(mem##_nf) } } };
+#define BIND_RM_V_NF(stem, reg, mem)                                                                                   \
+    extern const struct binding bind_##stem;                                                                           \
+    const struct binding bind_##stem = { { [LIVE] = { [FORM_REG] = SIZES_V(reg), FORMS_V(mem) },                       \
+                                           [DEAD] = { [FORM_REG] = SIZES_V(reg##_nf), FORMS_V(mem##_nf) } } };
 /* One handler whatever the size, without memory operand. */
 #define BIND_ONE(stem, handler)                                                                                        \
     extern const struct binding bind_##stem;                                                                           \

@@ -327,16 +327,50 @@ GUEST_ACCESS(16)
 GUEST_ACCESS(32)
 GUEST_ACCESS(64)
 
-/* ---- handlers from bodies ---- */
+/* ---- handlers from bodies ----
+ *
+ * A step is what a handler does without its last jump, so that the sequences of sequences.def can be put together from
+ * steps: s_NAME does it and returns false, with nothing changed, where the fast way does not serve; c_NAME then takes the
+ * exact way from the same record; n_NAME is the number of slots to go on. Ends of blocks are written as t_NAME, which does
+ * the whole and goes on. h_NAME is the handler that does nothing else. */
+#if defined(__GNUC__)
+#define PERHAPS_UNUSED __attribute__((unused))
+#else
+#define PERHAPS_UNUSED
+#endif
 
-/* A body without memory operand that cannot fail. */
-#define SIMPLE(name)                                                                                                   \
+/* A step without memory operand that cannot fail: `STEP(name) { ... return true; } STEP_HANDLER(name)`. */
+#define STEP(name)                                                                                                     \
+    PERHAPS_UNUSED static ALWAYS_INLINE bool s_##name(struct cpu *cpu PERHAPS_UNUSED,                                  \
+                                                      const struct insn *insn PERHAPS_UNUSED)
+#define STEP_HANDLER(name)                                                                                             \
+    enum { n_##name = 1 };                                                                                             \
+    PERHAPS_UNUSED static ALWAYS_INLINE HANDLER(c_##name) { NEXT(1); }                                                 \
     static HANDLER(h_##name)                                                                                           \
     {                                                                                                                  \
-        (void)b_##name(cpu, insn, FORM_REG);                                                                           \
+        (void)s_##name(cpu, insn);                                                                                     \
         NEXT(1);                                                                                                       \
     }
+/* A step that may fail, and the handler that then does it. */
+#define STEP_HANDLER_OR(name, slots, exact)                                                                            \
+    enum { n_##name = (slots) };                                                                                       \
+    PERHAPS_UNUSED static ALWAYS_INLINE HANDLER(c_##name) { TAIL(exact); }                                             \
+    static HANDLER(h_##name)                                                                                           \
+    {                                                                                                                  \
+        if (UNLIKELY(!s_##name(cpu, insn))) {                                                                          \
+            TAIL(exact);                                                                                               \
+        }                                                                                                              \
+        NEXT(slots);                                                                                                   \
+    }
+/* The end of a block: `END(name) { ... GO_LINK(1); } END_HANDLER(name)`. */
+#define END(name) PERHAPS_UNUSED static ALWAYS_INLINE HANDLER(t_##name)
+#define END_HANDLER(name)                                                                                              \
+    static HANDLER(h_##name) { TAIL(t_##name); }
+
 /* A body with a memory operand: h_name_m generic, h_name_bd and h_name_bid flat. `slots` counts an extension slot. */
+#define MEMORY_FLAT(name, suffix, form, slots)                                                                         \
+    STEP(name##_##suffix) { return b_##name(cpu, insn, form); }                                                        \
+    STEP_HANDLER_OR(name##_##suffix, slots, h_##name##_m)
 #define MEMORY(name, slots)                                                                                            \
     static NOINLINE HANDLER(h_##name##_m)                                                                              \
     {                                                                                                                  \
@@ -345,20 +379,8 @@ GUEST_ACCESS(64)
         }                                                                                                              \
         NEXT_SLOW(slots);                                                                                              \
     }                                                                                                                  \
-    static HANDLER(h_##name##_bd)                                                                                      \
-    {                                                                                                                  \
-        if (UNLIKELY(!b_##name(cpu, insn, FORM_BD))) {                                                                 \
-            TAIL(h_##name##_m);                                                                                        \
-        }                                                                                                              \
-        NEXT(slots);                                                                                                   \
-    }                                                                                                                  \
-    static HANDLER(h_##name##_bid)                                                                                     \
-    {                                                                                                                  \
-        if (UNLIKELY(!b_##name(cpu, insn, FORM_BID))) {                                                                \
-            TAIL(h_##name##_m);                                                                                        \
-        }                                                                                                              \
-        NEXT(slots);                                                                                                   \
-    }
+    MEMORY_FLAT(name, bd, FORM_BD, slots)                                                                              \
+    MEMORY_FLAT(name, bid, FORM_BID, slots)
 /* A body that may fault and always takes the exact way (FORM_GENERIC). */
 #define SLOW(name)                                                                                                     \
     static HANDLER(h_##name)                                                                                           \
