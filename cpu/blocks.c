@@ -6,6 +6,7 @@
  * record is found by binary search. A full arena is flushed whole. */
 #include "cpu/blocks.h"
 
+#include "cpu/fuse.h"
 #include "cpu/mmu.h"
 #include "cpu/profile.h"
 
@@ -34,6 +35,7 @@ struct code_page {
 
 struct block_cache {
     union slot *arena;
+    struct fuser *fuser;
     struct block *blocks; /* [0] is unused, 1..block_count in order of arena position */
     struct code_page *pages;
     uint32_t slots_used, block_count, page_count;
@@ -70,7 +72,8 @@ bool blocks_create(struct cpu *cpu)
     cache->blocks = malloc(sizeof *cache->blocks * BLOCKS_MAX);
     cache->pages = malloc(sizeof *cache->pages * CODE_PAGES_MAX);
     cpu->jump_cache = malloc(sizeof *cpu->jump_cache * JUMP_ENTRIES);
-    if (!cache->arena || !cache->blocks || !cache->pages || !cpu->jump_cache) {
+    cache->fuser = fuser_create();
+    if (!cache->arena || !cache->blocks || !cache->pages || !cpu->jump_cache || !cache->fuser) {
         return false;
     }
     cache->scratch.ident = NO_IDENT;
@@ -84,6 +87,7 @@ void blocks_destroy(struct cpu *cpu)
         free(cpu->blocks->arena);
         free(cpu->blocks->blocks);
         free(cpu->blocks->pages);
+        fuser_destroy(cpu->blocks->fuser);
         free(cpu->blocks);
     }
     free(cpu->jump_cache);
@@ -590,7 +594,7 @@ static unsigned emit_block(struct builder *b, union slot *slots, struct block *b
         }
     }
     if (b->cpu->use_block_cache && !is_scratch) {
-        block_fuse(&slots[0].insn, block->slot_of, b->count, ops);
+        fuse_block(b->cpu->blocks->fuser, slots, block->slot_of, b->count);
     }
     return used;
 }

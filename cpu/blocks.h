@@ -56,7 +56,4 @@ HANDLER(h_privilege);    /* #GP(0) */
 
 /* The handler to use for a decoded instruction in this mode. */
 handler_fn *binding_select(const struct binding *binding, bool dead, enum form form, unsigned size);
-/* Peephole over a finished block: fusion and pairs. In fuse.c. */
-void block_fuse(struct insn *slots, const uint16_t *slot_of, unsigned count, const struct opcode *const *ops);
-
 #endif
