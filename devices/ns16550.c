@@ -5,7 +5,9 @@
  * transmitted bytes go; with it CTS, DSR and DCD are asserted, without it nothing is connected.
  *
  * A character takes its true time on the line, from the divisor and the format, in guest time: the transmit holding
- * register empties when the shift register takes its byte. The crystal is the PC's 1.8432 MHz.
+ * register empties when the shift register takes its byte. The crystal is the PC's 1.8432 MHz. With the property
+ * "fast_line" (number, not 0) a character takes at most a microsecond, as on a line that is as fast as its other end;
+ * loopback keeps its true time, since guests measure it.
  * Not implemented: DMA mode signals, sending breaks, and parity or framing errors of received bytes (there are none). */
 #include "devices/ns16550.h"
 
@@ -72,6 +74,7 @@ enum {
     FIFO_BYTES = 16,
     CRYSTAL_HZ = 1843200,
     TIMEOUT_CHARACTERS = 4,
+    FAST_CHARACTER_NS = 1000,
 };
 
 struct fifo {
@@ -103,7 +106,8 @@ struct ns16550 {
     bool is_shifting;
     bool is_transmit_pending;
     bool is_timed_out;
-    uint8_t pad_[6];
+    bool has_fast_line;
+    uint8_t pad_[5];
 };
 
 static const struct field fifo_fields[] = {
@@ -137,6 +141,7 @@ static const struct field ns16550_fields[] = {
     FIELD(S, is_shifting, "the shift register is busy"),
     FIELD(S, is_transmit_pending, "THRE interrupt not yet acknowledged"),
     FIELD(S, is_timed_out, "character time-out interrupt"),
+    WIRED(S, has_fast_line, "a character takes at most a microsecond"),
     PAD(S, pad_),
     FIELD_END,
 };
@@ -188,8 +193,10 @@ static uint64_t ns16550_character_ns(const struct ns16550 *uart)
     unsigned stop = !(uart->lcr & LCR_TWO_STOP) ? 2u : data == 5 ? 3u : 4u;
     unsigned half_bits = 2 * (1 + data + (uart->lcr & LCR_PARITY ? 1u : 0u)) + stop;
     uint64_t divisor = uart->divisor ? uart->divisor : 65536;
+    uint64_t character_ns = half_bits * divisor * 8 * NS_PER_SECOND / CRYSTAL_HZ;
 
-    return half_bits * divisor * 8 * NS_PER_SECOND / CRYSTAL_HZ;
+    return uart->has_fast_line && !(uart->mcr & MCR_LOOP) && character_ns > FAST_CHARACTER_NS ? FAST_CHARACTER_NS
+                                                                                              : character_ns;
 }
 
 /* ---- Registers that are functions of state ---- */
@@ -528,9 +535,11 @@ static bool ns16550_init(struct device *dev, const struct property *properties, 
 {
     struct ns16550 *uart = (struct ns16550 *)dev;
     const struct property *sink = property_find(properties, "sink");
+    const struct property *fast_line = property_find(properties, "fast_line");
 
     (void)err;
     uart->sink = sink ? sink->pointer : NULL;
+    uart->has_fast_line = fast_line && fast_line->number;
     event_init(&uart->transmit, dev->clock, ns16550_transmitted, uart);
     event_init(&uart->timeout, dev->clock, ns16550_timed_out, uart);
     return true;

@@ -263,6 +263,7 @@ static bool build_machine(struct program *program, struct error *err)
     config->vga_bios = program->vga_bios;
     config->boot_order = options->boot_order;
     config->boot_menu = options->boot_menu;
+    config->serial_true_rate = options->serial_true_rate;
     config->kernel = program->images.kernel;
     if (program->images.module_count != 0) {
         config->initrd = program->images.modules[0];

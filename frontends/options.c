@@ -518,6 +518,17 @@ static bool parse_stop_at(struct options *options, const struct row *row, const 
     return true;
 }
 
+static bool parse_serial_rate(struct options *options, const struct row *row, const char *value, struct error *err)
+{
+    (void)row;
+    if (strcmp(value, "fast") != 0 && strcmp(value, "true") != 0) {
+        error_set(err, "unknown serial rate '%s'", value);
+        return error_hint(err, "-serial-rate fast or -serial-rate true");
+    }
+    options->serial_true_rate = strcmp(value, "true") == 0;
+    return true;
+}
+
 static bool parse_self_check(struct options *options, const struct row *row, const char *value, struct error *err)
 {
     if (strcmp(value, "slow") != 0) {
@@ -562,6 +573,8 @@ static const struct row rows[] = {
     {"serial", "DEV", parse_serial, 0, 0,
      "COM1, given again COM2: stdio, mon:stdio (with the monitor), file:PATH, pty, unix:PATH[,server][,nowait], "
      "tcp:HOST:PORT[,server][,nowait], null, none"},
+    {"serial-rate", "fast|true", parse_serial_rate, 0, 0,
+     "fast: a serial character takes at most a microsecond of guest time (default); true: what the guest sets"},
     {"parallel", "none", parse_parallel, 0, 0, "there is no parallel port"},
     {"monitor", "DEV", parse_monitor, 0, 0, "the monitor: stdio, unix:PATH[,server][,nowait], tcp:HOST:PORT[,server][,nowait], pty, none"},
     {"nographic", NULL, parse_flag, AT(is_nographic), 0, "no display; COM1 and the monitor share the terminal (Ctrl-A h for help)"},

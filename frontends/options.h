@@ -54,6 +54,7 @@ struct options {
     bool is_slow; /* --self-check=slow */
     uint64_t stop_insns; /* UINT64_MAX: not set */
     uint64_t stop_ns;
+    bool serial_true_rate;
     bool print_hash;
     bool wants_profile;
     const char *profile_path; /* NULL: no JSON */

@@ -211,8 +211,9 @@ static unsigned own_properties(struct tick86 *machine, const struct tick86_confi
         return 1;
     case PC_COM1:
     case PC_COM2:
-        *own = (struct property){ .name = "sink", .pointer = config->serial[chip - PC_COM1] };
-        return 1;
+        own[0] = (struct property){ .name = "sink", .pointer = config->serial[chip - PC_COM1] };
+        own[1] = (struct property){ .name = "fast_line", .number = !config->serial_true_rate };
+        return 2;
     case PC_COM1_INPUT:
     case PC_COM2_INPUT:
         *own = (struct property){ .name = "port", .pointer = machine->chips[chip - PC_COM1_INPUT + PC_COM1] };

@@ -55,6 +55,7 @@ struct tick86_config {
     const char *kernel_append;
     /* Serial output; NULL: port absent to the host (bytes vanish). */
     struct byte_sink *serial[TICK86_SERIAL_PORTS];
+    bool serial_true_rate;      /* characters take their true time on the line, else a microsecond at most */
     struct byte_sink *debugcon; /* port 402h */
     bool debug_exit;            /* isa-debug-exit at port 501h */
     uint32_t debug_exit_port;   /* 0: 501h */
