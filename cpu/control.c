@@ -2,7 +2,8 @@
  * vol. 3 (December 2023), 2.5, 4.4.1, 4.10.4, 11.11, 11.12, 17.2, 17.17; vol. 4, table 2-2 and 2-20 (P6 family);
  * vol. 2, CPUID; vol. 1, 19.5.2.
  *
- * The processor calls itself a Pentium II (family 6, model 3) whose TSC runs at 1 GHz. Not implemented: performance
+ * The processor calls itself a Pentium II (family 6, model 3) whose TSC runs at 1 GHz, with the features of later ones that are
+ * implemented. Not implemented: performance
  * counters, last branch records, machine check banks, microcode updates (their MSRs read 0), EFER and all that
  * hangs on it. MTRRs and PAT are stored, but memory has no caches they could rule. */
 #include "cpu/system_private.h"
@@ -26,8 +27,24 @@ enum { PHYSICAL_BITS = 36 };
 #define FEATURE_PGE (UINT32_C(1) << 13)
 #define FEATURE_CMOV (UINT32_C(1) << 15)
 #define FEATURE_PAT (UINT32_C(1) << 16)
+#define FEATURE_CLFSH (UINT32_C(1) << 19)
+#define FEATURE_MMX (UINT32_C(1) << 23)
 #define FEATURE_FXSR (UINT32_C(1) << 24)
 #define FEATURE_SSE (UINT32_C(1) << 25)
+#define FEATURE_SSE2 (UINT32_C(1) << 26)
+/* ECX */
+#define FEATURE_SSE3 (UINT32_C(1) << 0)
+#define FEATURE_PCLMULQDQ (UINT32_C(1) << 1)
+#define FEATURE_SSSE3 (UINT32_C(1) << 9)
+#define FEATURE_SSE4_1 (UINT32_C(1) << 19)
+#define FEATURE_SSE4_2 (UINT32_C(1) << 20)
+#define FEATURE_POPCNT (UINT32_C(1) << 23)
+#define FEATURE_AES (UINT32_C(1) << 25)
+#define FEATURE_XSAVE (UINT32_C(1) << 26)
+#define FEATURE_OSXSAVE (UINT32_C(1) << 27) /* follows CR4 */
+#define FEATURE_RDRAND (UINT32_C(1) << 30)
+/* leaf 7, EBX */
+#define FEATURE_RDSEED (UINT32_C(1) << 18)
 
 /* What this processor has; the one place to add a bit when it is implemented. */
 static const struct {
@@ -37,8 +54,14 @@ static const struct {
 } features = {
     .leaf1_edx = FEATURE_FPU | FEATURE_VME | FEATURE_DE | FEATURE_PSE | FEATURE_TSC | FEATURE_MSR | FEATURE_PAE |
                  FEATURE_MCE | FEATURE_CX8 | FEATURE_SEP | FEATURE_MTRR | FEATURE_PGE | FEATURE_CMOV | FEATURE_PAT |
-                 FEATURE_FXSR,
+                 FEATURE_CLFSH | FEATURE_MMX | FEATURE_FXSR | FEATURE_SSE | FEATURE_SSE2,
+    .leaf1_ecx = FEATURE_SSE3 | FEATURE_PCLMULQDQ | FEATURE_SSSE3 | FEATURE_SSE4_1 | FEATURE_SSE4_2 | FEATURE_POPCNT |
+                 FEATURE_AES | FEATURE_XSAVE | FEATURE_RDRAND,
+    .leaf7_ebx = FEATURE_RDSEED,
 };
+
+/* EBX of leaf 1: CLFLUSH works on 8 quadwords. */
+#define CLFLUSH_LINE UINT32_C(0x00000800)
 
 /* Family 6, model 3, stepping 4: a "Klamath". SYSENTER needs at least 633h (SDM vol. 2B, SYSENTER). */
 #define CPU_SIGNATURE UINT32_C(0x00000634)
@@ -130,6 +153,7 @@ static uint32_t cr4_writable(void)
     };
     uint32_t bits = CR4_PCE; /* RDPMC is as old as the P6 family and has no CPUID bit */
 
+    bits |= features.leaf1_ecx & FEATURE_XSAVE ? CR4_OSXSAVE : 0;
     for (unsigned n = 0; n < sizeof(rows) / sizeof(rows[0]); n++) {
         bits |= features.leaf1_edx & rows[n].feature ? rows[n].bits : 0;
     }
@@ -461,7 +485,7 @@ struct cpuid_leaf {
     uint32_t eax, ebx, ecx, edx;
 };
 
-static struct cpuid_leaf cpuid_basic(uint32_t leaf, uint32_t subleaf, uint32_t max)
+static struct cpuid_leaf cpuid_basic(const struct cpu *cpu, uint32_t leaf, uint32_t subleaf, uint32_t max)
 {
     struct cpuid_leaf none = { 0 };
 
@@ -469,13 +493,17 @@ static struct cpuid_leaf cpuid_basic(uint32_t leaf, uint32_t subleaf, uint32_t m
     case 0x00: /* "GenuineIntel" */
         return (struct cpuid_leaf){ max, UINT32_C(0x756e6547), UINT32_C(0x6c65746e), UINT32_C(0x49656e69) };
     case 0x01:
-        return (struct cpuid_leaf){ CPU_SIGNATURE, 0, features.leaf1_ecx, features.leaf1_edx };
+        return (struct cpuid_leaf){ CPU_SIGNATURE, CLFLUSH_LINE,
+                                    features.leaf1_ecx | (cpu->cr4 & CR4_OSXSAVE ? FEATURE_OSXSAVE : 0),
+                                    features.leaf1_edx };
     case 0x02: /* the Pentium II's: TLBs 01h to 04h, L1 08h and 0ch of 16 KiB, L2 43h of 512 KiB */
         return (struct cpuid_leaf){ UINT32_C(0x03020101), 0, 0, UINT32_C(0x0c040843) };
     case 0x07:
         return subleaf == 0
                    ? (struct cpuid_leaf){ 0, features.leaf7_ebx, features.leaf7_ecx, features.leaf7_edx }
                    : none;
+    case 0x0d: /* XSAVE: x87 and SSE, the legacy area and the header; no XSAVEOPT, no compacted form */
+        return subleaf == 0 ? (struct cpuid_leaf){ XCR0_X87 | XCR0_SSE, 576, 576, 0 } : none;
     case 0x15: /* TSC = crystal * EBX / EAX */
         return (struct cpuid_leaf){ 1, TSC_HZ / CRYSTAL_HZ, CRYSTAL_HZ, 0 };
     case 0x16: /* MHz: base, maximum, bus */
@@ -510,7 +538,7 @@ void control_cpuid(struct cpu *cpu)
         result = cpuid_extended(leaf);
     } else {
         /* Beyond the last leaf Intel processors answer with the highest basic one. */
-        result = cpuid_basic(leaf > max ? max : leaf, cpu_reg32(cpu, REG_CX), max);
+        result = cpuid_basic(cpu, leaf > max ? max : leaf, cpu_reg32(cpu, REG_CX), max);
     }
     cpu->gpr[REG_AX] = result.eax;
     cpu->gpr[REG_BX] = result.ebx;

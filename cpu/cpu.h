@@ -1,8 +1,8 @@
 /* cpu.h - the processor: its state, and what machine/ and the chapters of cpu/ see of it.
  *
  * Intel 64 and IA-32 Architectures Software Developer's Manual (SDM), December 2023. Implemented: the i686 integer and
- * x87 instruction sets in real mode, virtual-8086 mode and 16/32-bit protected mode, with paging (4 KiB, 4 MiB, PAE).
- * Not implemented yet: MMX, SSE, long mode, SMM, local APIC. The register file, decoder and block cache are laid out
+ * x87 instruction sets, MMX and SSE to SSE4.2 in real mode, virtual-8086 mode and 16/32-bit protected mode, with paging (4 KiB, 4 MiB, PAE).
+ * Not implemented yet: long mode, SMM, local APIC. The register file, decoder and block cache are laid out
  * for 64 bits. */
 #ifndef CPU_CPU_H
 #define CPU_CPU_H
@@ -101,6 +101,9 @@ struct table_register {
 #define CR4_PCE UINT32_C(0x100)
 #define CR4_OSFXSR UINT32_C(0x200)
 #define CR4_OSXMMEXCPT UINT32_C(0x400)
+#define CR4_OSXSAVE UINT32_C(0x40000)
+#define XCR0_X87 UINT64_C(1)
+#define XCR0_SSE UINT64_C(2)
 #define EFER_SCE UINT64_C(0x001)
 #define EFER_LME UINT64_C(0x100)
 #define EFER_LMA UINT64_C(0x400)
@@ -274,6 +277,8 @@ struct cpu {
     uint64_t misc_enable, bios_sign_id;
     struct fpu fpu;
     union xmm_value xmm[XMM_COUNT];
+    uint64_t xcr0;         /* state components that XSAVE manages: XCR0_X87, XCR0_SSE */
+    uint64_t random_state; /* of RDRAND and RDSEED: a function of the seed and of how often they ran */
     uint32_t mxcsr;
     uint8_t sse_pad_[3];
     bool sse_is_blocked; /* CR0.EM or TS set, or CR4.OSFXSR clear; derived */
@@ -351,6 +356,9 @@ void cpu_set_nmi(struct cpu *cpu, bool level);
 void cpu_set_a20(struct cpu *cpu, bool enabled);
 /* True when an interrupt would wake it from HLT now. */
 bool cpu_has_work(const struct cpu *cpu);
+
+/* Seeds RDRAND and RDSEED; RESET# keeps where the sequence is. */
+void cpu_seed_random(struct cpu *cpu, uint64_t seed);
 
 /* The physical map changed, or a page's flags: drop cached translations (and write permissions). */
 void cpu_map_changed(struct cpu *cpu);

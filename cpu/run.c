@@ -533,6 +533,7 @@ void cpu_reset(struct cpu *cpu, bool is_init)
         cpu->fpu = (struct fpu){ .control = 0x40, .empty = 0, .top = 0 };
         memset(cpu->xmm, 0, sizeof cpu->xmm);
         cpu->mxcsr = MXCSR_INIT;
+        cpu->xcr0 = XCR0_X87;
         cpu->sysenter_cs = cpu->sysenter_esp = cpu->sysenter_eip = 0;
         cpu->tsc_offset = 0 - clock_now(cpu->board.clock);
         cpu->apic_base = 0xfee00900u;
@@ -612,6 +613,8 @@ const struct field cpu_fields[] = {
     FIELD(S, bios_sign_id, NULL),
     FIELD_STRUCT(S, fpu, struct fpu, fpu_fields, "x87"),
     FIELD_ROW(S, xmm, "low and high quadword of each", sizeof(uint64_t), FIELD_KIND_UINT, NULL),
+    FIELD(S, xcr0, NULL),
+    FIELD(S, random_state, "of RDRAND and RDSEED"),
     FIELD(S, mxcsr, NULL),
     PAD(S, sse_pad_),
     DERIVED(S, sse_is_blocked, NULL),

@@ -147,6 +147,27 @@ static ALWAYS_INLINE unsigned simd_immediate(const struct insn *insn, enum form 
     return (form == FORM_REG ? insn->d : insn[1].d) & 0xff;
 }
 
+/* ---- FXSAVE and XSAVE: the 512-byte image ---- */
+
+enum {
+    IMAGE_SIZE = 512,
+    IMAGE_MXCSR = 24,
+    IMAGE_MXCSR_MASK = 28,
+    IMAGE_ST = 32,   /* ST(0) to ST(7), 16 bytes each */
+    IMAGE_XMM = 160, /* XMM0 to XMM7 outside of 64-bit mode */
+    IMAGE_END = 288  /* of what is written */
+};
+void simd_make_image(const struct cpu *cpu, uint8_t image[IMAGE_END]);
+/* The x87 part, and XMM0 to XMM7. */
+void simd_take_x87(struct cpu *cpu, const uint8_t image[IMAGE_END]);
+void simd_take_xmm(struct cpu *cpu, const uint8_t image[IMAGE_END]);
+/* Linear address of the memory operand, `size` bytes inside the segment and a multiple of `alignment`: #GP(0). */
+bool simd_area(struct cpu *cpu, const struct insn *insn, enum access_kind kind, unsigned size, unsigned alignment,
+               uint64_t *linear);
+/* Reads or writes a part of an area in pieces of 8 bytes. What is written must have been probed. */
+bool simd_area_read(struct cpu *cpu, uint64_t linear, unsigned from, unsigned to, uint8_t *image);
+void simd_area_write(struct cpu *cpu, uint64_t linear, unsigned from, unsigned to, const uint8_t *image);
+
 /* ---- MXCSR (SDM vol. 1, 10.2.3) ---- */
 
 enum {

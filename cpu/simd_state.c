@@ -96,32 +96,41 @@ SIMD_BIND_MEM(stmxcsr, 1)
 
 /* ---- the 512-byte image ---- */
 
-enum {
-    IMAGE_SIZE = 512,
-    IMAGE_MXCSR = 24,
-    IMAGE_MXCSR_MASK = 28,
-    IMAGE_ST = 32,   /* ST(0) to ST(7), 16 bytes each */
-    IMAGE_XMM = 160, /* XMM0 to XMM7 outside of 64-bit mode */
-    IMAGE_END = 288  /* of what is written */
-};
-
-static bool image_linear(struct cpu *cpu, const struct insn *insn, enum access_kind kind, uint64_t *linear)
+bool simd_area(struct cpu *cpu, const struct insn *insn, enum access_kind kind, unsigned size, unsigned alignment,
+               uint64_t *linear)
 {
-    if (cpu->cr0 & (CR0_EM | CR0_TS)) {
-        return cpu_fault(cpu, VEC_NM);
-    }
     cpu->current = insn;
-    if (!segment_linear(cpu, ea_segment(insn), ea_generic(cpu, insn), IMAGE_SIZE, kind, linear)) {
+    if (!segment_linear(cpu, ea_segment(insn), ea_generic(cpu, insn), size, kind, linear)) {
         return false;
     }
-    return (*linear & 15) == 0 || cpu_fault_error(cpu, VEC_GP, 0);
+    return (*linear & (alignment - 1)) == 0 || cpu_fault_error(cpu, VEC_GP, 0);
 }
 
-static void make_legacy_image(const struct cpu *cpu, uint8_t image[IMAGE_XMM])
+bool simd_area_read(struct cpu *cpu, uint64_t linear, unsigned from, unsigned to, uint8_t *image)
+{
+    uint64_t value;
+
+    for (unsigned k = from; k < to; k += 8) {
+        if (!linear_read(cpu, linear + k, 8, false, &value)) {
+            return false;
+        }
+        host_store64(image + k, value);
+    }
+    return true;
+}
+
+void simd_area_write(struct cpu *cpu, uint64_t linear, unsigned from, unsigned to, const uint8_t *image)
+{
+    for (unsigned k = from; k < to; k += 8) {
+        (void)linear_write(cpu, linear + k, 8, false, host_load64(image + k)); /* probed */
+    }
+}
+
+void simd_make_image(const struct cpu *cpu, uint8_t image[IMAGE_END])
 {
     const struct fpu *fpu = &cpu->fpu;
 
-    memset(image, 0, IMAGE_XMM);
+    memset(image, 0, IMAGE_END);
     host_store16(image, fpu->control);
     host_store16(image + 2, x87_status_word(cpu));
     image[4] = (uint8_t)~fpu->empty;
@@ -130,14 +139,17 @@ static void make_legacy_image(const struct cpu *cpu, uint8_t image[IMAGE_XMM])
     host_store16(image + 12, fpu->instruction_selector);
     host_store32(image + 16, (uint32_t)fpu->data_pointer);
     host_store16(image + 20, fpu->data_selector);
+    host_store32(image + IMAGE_MXCSR, cpu->mxcsr);
+    host_store32(image + IMAGE_MXCSR_MASK, MXCSR_MASK);
     for (unsigned k = 0; k < 8; k++) {
         unsigned reg = x87_st(cpu, k);
         host_store64(image + IMAGE_ST + 16 * k, fpu->mantissa[reg]);
         host_store16(image + IMAGE_ST + 16 * k + 8, fpu->sign_exp[reg]);
+        host_store128(image + IMAGE_XMM + 16 * k, &cpu->xmm[k]);
     }
 }
 
-static void take_legacy_image(struct cpu *cpu, const uint8_t image[IMAGE_XMM])
+void simd_take_x87(struct cpu *cpu, const uint8_t image[IMAGE_END])
 {
     struct fpu *fpu = &cpu->fpu;
     unsigned status = host_load16(image + 2);
@@ -159,26 +171,34 @@ static void take_legacy_image(struct cpu *cpu, const uint8_t image[IMAGE_XMM])
     x87_summarize(cpu);
 }
 
+void simd_take_xmm(struct cpu *cpu, const uint8_t image[IMAGE_END])
+{
+    for (unsigned k = 0; k < 8; k++) {
+        host_load128(image + IMAGE_XMM + 16 * k, &cpu->xmm[k]);
+    }
+}
+
+static bool x87_available(struct cpu *cpu)
+{
+    return !(cpu->cr0 & (CR0_EM | CR0_TS)) || cpu_fault(cpu, VEC_NM);
+}
+
 /* FXSAVE does not wait: a pending x87 exception stays pending. */
 static bool b_fxsave(struct cpu *cpu, const struct insn *insn)
 {
-    uint8_t image[IMAGE_END] = { 0 };
-    bool has_sse = (cpu->cr4 & CR4_OSFXSR) != 0;
+    uint8_t image[IMAGE_END];
     uint64_t linear;
 
-    if (!image_linear(cpu, insn, ACCESS_WRITE, &linear) || !linear_probe_write(cpu, linear, IMAGE_SIZE, false)) {
+    if (!x87_available(cpu) || !simd_area(cpu, insn, ACCESS_WRITE, IMAGE_SIZE, 16, &linear) ||
+        !linear_probe_write(cpu, linear, IMAGE_SIZE, false)) {
         return false;
     }
-    make_legacy_image(cpu, image);
-    host_store32(image + IMAGE_MXCSR, cpu->mxcsr);
-    host_store32(image + IMAGE_MXCSR_MASK, MXCSR_MASK);
-    for (unsigned k = 0; k < 8; k++) {
-        host_store128(image + IMAGE_XMM + 16 * k, &cpu->xmm[k]);
-    }
-    for (unsigned k = 0; k < IMAGE_END; k += 8) {
-        if (has_sse || (k < IMAGE_XMM && k != IMAGE_MXCSR)) {
-            (void)linear_write(cpu, linear + k, 8, false, host_load64(image + k)); /* probed */
-        }
+    simd_make_image(cpu, image);
+    if (cpu->cr4 & CR4_OSFXSR) {
+        simd_area_write(cpu, linear, 0, IMAGE_END, image);
+    } else {
+        simd_area_write(cpu, linear, 0, IMAGE_MXCSR, image);
+        simd_area_write(cpu, linear, IMAGE_ST, IMAGE_XMM, image);
     }
     return true;
 }
@@ -189,27 +209,20 @@ static bool b_fxrstor(struct cpu *cpu, const struct insn *insn)
 {
     uint8_t image[IMAGE_END];
     bool has_sse = (cpu->cr4 & CR4_OSFXSR) != 0;
-    uint64_t linear, value;
+    uint64_t linear;
 
-    if (!image_linear(cpu, insn, ACCESS_READ, &linear)) {
+    if (!x87_available(cpu) || !simd_area(cpu, insn, ACCESS_READ, IMAGE_SIZE, 16, &linear) ||
+        !simd_area_read(cpu, linear, 0, IMAGE_END, image)) {
         return false;
-    }
-    for (unsigned k = 0; k < IMAGE_END; k += 8) {
-        if (!linear_read(cpu, linear + k, 8, false, &value)) {
-            return false;
-        }
-        host_store64(image + k, value);
     }
     uint32_t mxcsr = host_load32(image + IMAGE_MXCSR);
     if (has_sse && (mxcsr & ~(uint32_t)MXCSR_MASK)) {
         return cpu_fault_error(cpu, VEC_GP, 0);
     }
-    take_legacy_image(cpu, image);
+    simd_take_x87(cpu, image);
     if (has_sse) {
         cpu->mxcsr = mxcsr;
-        for (unsigned k = 0; k < 8; k++) {
-            host_load128(image + IMAGE_XMM + 16 * k, &cpu->xmm[k]);
-        }
+        simd_take_xmm(cpu, image);
     }
     return true;
 }

@@ -592,6 +592,26 @@ static ALWAYS_INLINE struct float80 compute(enum operation operation, struct fpu
     }
 }
 
+static ALWAYS_INLINE bool compute_fast(struct cpu *cpu, enum operation operation, unsigned dest, struct float80 a,
+                                       struct float80 b)
+{
+    switch (operation) {
+    case OP_ADD:
+        return x87_fast_add(cpu, dest, a, b);
+    case OP_MUL:
+        return x87_fast_multiply(cpu, dest, a, b);
+    case OP_SUB:
+        return x87_fast_add(cpu, dest, a, f80_chs(b));
+    case OP_SUBR:
+        return x87_fast_add(cpu, dest, b, f80_chs(a));
+    case OP_DIV:
+        return x87_fast_divide(cpu, dest, a, b);
+    case OP_DIVR:
+    default:
+        return x87_fast_divide(cpu, dest, b, a);
+    }
+}
+
 static ALWAYS_INLINE bool arith_registers(struct cpu *cpu, const struct insn *insn, enum operation operation,
                                           bool to_sti, bool pops)
 {
@@ -605,7 +625,7 @@ static ALWAYS_INLINE bool arith_registers(struct cpu *cpu, const struct insn *in
             return true;
         }
         x87_set(cpu, dest, f80_indefinite());
-    } else {
+    } else if (UNLIKELY(!compute_fast(cpu, operation, dest, x87_get(cpu, dest), x87_get(cpu, source)))) {
         struct fpu_env env = FPU_ENV_INIT(cpu->fpu.control);
         struct float80 result = compute(operation, &env, x87_get(cpu, dest), x87_get(cpu, source));
         if (UNLIKELY(!x87_commit(cpu, insn, &env))) {
@@ -628,6 +648,9 @@ static ALWAYS_INLINE void arith_memory(struct cpu *cpu, const struct insn *insn,
         if (x87_stack_fault(cpu, insn, false)) {
             x87_set(cpu, top, f80_indefinite());
         }
+        return;
+    }
+    if (LIKELY(!is_denormal && compute_fast(cpu, operation, top, x87_get(cpu, top), value))) {
         return;
     }
     struct fpu_env env = FPU_ENV_INIT(cpu->fpu.control);

@@ -121,6 +121,12 @@ static inline uint16_t x87_status_word(const struct cpu *cpu)
     return (uint16_t)(cpu->fpu.status | top << 11 | busy);
 }
 
+/* ---- the usual case of arithmetic (x87_fast.c): register `dest` = a op b; false when it is not one, and nothing was done ---- */
+
+bool x87_fast_add(struct cpu *cpu, unsigned dest, struct float80 a, struct float80 b);
+bool x87_fast_multiply(struct cpu *cpu, unsigned dest, struct float80 a, struct float80 b);
+bool x87_fast_divide(struct cpu *cpu, unsigned dest, struct float80 a, struct float80 b);
+
 /* ---- handlers ---- */
 
 /* A register instruction from b_<name>(cpu, insn), bound to its stem. */

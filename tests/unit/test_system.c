@@ -1410,7 +1410,16 @@ START_TEST(cpuid_leaves)
     EQ(cpu->gpr[REG_CX], 0x6c65746e);
     cpuid(1);
     EQ(cpu->gpr[REG_AX] >> 8, 6);
-    EQ(cpu->gpr[REG_DX], 0x0101b9ff);
+    EQ(cpu->gpr[REG_DX], 0x0789b9ff);
+    EQ(cpu->gpr[REG_CX], 0x46980203); /* OSXSAVE follows CR4 */
+    ck_assert(control_write_cr4(cpu, CR4_OSXSAVE));
+    cpuid(1);
+    EQ(cpu->gpr[REG_CX], 0x4e980203);
+    EQ(cpu->gpr[REG_BX], 0x0800);
+    ck_assert(control_write_cr4(cpu, 0));
+    cpuid(0xd);
+    EQ(cpu->gpr[REG_AX], 3);
+    EQ(cpu->gpr[REG_CX], 576);
     cpuid(0x15);
     EQ(cpu->gpr[REG_CX] * cpu->gpr[REG_BX] / cpu->gpr[REG_AX], 1000000000);
     cpuid(0x12345); /* as the last basic leaf */
