@@ -23,10 +23,11 @@ enum {
 
 #define NO_IDENT UINT64_MAX
 
-/* A page of memory that holds code: its blocks, and which of its 64-byte lines they cover. */
+/* A page of memory that holds code: its blocks, and which of its bytes they cover, a bit each. Variables between functions are
+ * written millions of times (iPXE has one), and each time all blocks of the page would have to be asked. */
 struct code_page {
     uint64_t ident; /* of the page */
-    uint64_t lines;
+    uint64_t covered[GUEST_PAGE_SIZE / 64];
     struct memory *memory;
     uint64_t memory_offset;
     uint32_t first_block;
@@ -174,7 +175,10 @@ static struct code_page *code_page_make(struct cpu *cpu, const struct fetch *fet
     if (!page) {
         uint32_t *head = &cache->page_hash[page_hash_of(ident)];
         page = &cache->pages[++cache->page_count];
-        *page = (struct code_page){ ident, 0, fetch->memory, offset, 0, *head };
+        *page = (struct code_page){ .ident = ident,
+                                    .memory = fetch->memory,
+                                    .memory_offset = offset,
+                                    .next_in_hash = *head };
         *head = cache->page_count;
     }
     uint8_t *flags = &fetch->memory->page_flags[offset >> GUEST_PAGE_SHIFT];
@@ -187,11 +191,30 @@ static struct code_page *code_page_make(struct cpu *cpu, const struct fetch *fet
     return page;
 }
 
-static uint64_t line_mask(unsigned first, unsigned last)
+/* Of the 64 bytes of word `n`, those from `first` to `last`. */
+static uint64_t covered_mask(unsigned n, unsigned first, unsigned last)
 {
-    unsigned a = first >> 6, b = last >> 6;
+    uint64_t from = first > n * 64 ? ~UINT64_C(0) << (first - n * 64) : ~UINT64_C(0);
+    uint64_t to = last < n * 64 + 63 ? (UINT64_C(2) << (last - n * 64)) - 1 : ~UINT64_C(0);
 
-    return (b == 63 ? ~UINT64_C(0) : (UINT64_C(1) << (b + 1)) - 1) & ~((UINT64_C(1) << a) - 1);
+    return from & to;
+}
+
+static void cover(struct code_page *page, unsigned first, unsigned last)
+{
+    for (unsigned n = first / 64; n <= last / 64; n++) {
+        page->covered[n] |= covered_mask(n, first, last);
+    }
+}
+
+static bool is_covered(const struct code_page *page, unsigned first, unsigned last)
+{
+    for (unsigned n = first / 64; n <= last / 64; n++) {
+        if ((page->covered[n] & covered_mask(n, first, last)) != 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static void block_retire(struct cpu *cpu, struct block *block)
@@ -241,10 +264,10 @@ static void code_written(void *context, uint64_t ident, unsigned size)
           cache->scratch.second_ident == page_ident))) {
         cpu->pending |= PENDING_LOOK;
     }
-    if (!page || !(page->lines & line_mask(first, last))) {
+    if (!page || !is_covered(page, first, last)) {
         return;
     }
-    uint64_t lines = 0;
+    memset(page->covered, 0, sizeof page->covered);
     uint32_t *at = &page->first_block;
     while (*at) {
         uint32_t number = *at;
@@ -264,10 +287,9 @@ static void code_written(void *context, uint64_t ident, unsigned size)
         }
         unsigned start = on_second ? 0 : block->boundaries[0];
         unsigned end = block->boundaries[block->count] - (on_second ? GUEST_PAGE_SIZE : 0);
-        lines |= line_mask(start, (end > GUEST_PAGE_SIZE ? GUEST_PAGE_SIZE : end) - 1);
+        cover(page, start, (end > GUEST_PAGE_SIZE ? GUEST_PAGE_SIZE : end) - 1);
         at = next;
     }
-    page->lines = lines;
     if (!page->first_block && cache->scratch.ident == NO_IDENT) {
         page->memory->page_flags[page->memory_offset >> GUEST_PAGE_SHIFT] &= (uint8_t)~PAGE_CODE;
     }
@@ -662,7 +684,7 @@ static void attach_to_page(struct cpu *cpu, uint32_t number, const struct fetch 
 
     cpu->blocks->blocks[number].next_on_page[side] = page->first_block;
     page->first_block = number;
-    page->lines |= line_mask(first, last);
+    cover(page, first, last);
 }
 
 static const struct block *block_build(struct cpu *cpu, uint64_t eip)
