@@ -26,6 +26,7 @@ enum { PHYSICAL_BITS = 36 };
 #define FEATURE_PGE (UINT32_C(1) << 13)
 #define FEATURE_CMOV (UINT32_C(1) << 15)
 #define FEATURE_PAT (UINT32_C(1) << 16)
+#define FEATURE_PSE36 (UINT32_C(1) << 17)
 #define FEATURE_FXSR (UINT32_C(1) << 24)
 #define FEATURE_SSE (UINT32_C(1) << 25)
 
@@ -37,7 +38,7 @@ static const struct {
 } features = {
     .leaf1_edx = FEATURE_FPU | FEATURE_VME | FEATURE_DE | FEATURE_PSE | FEATURE_TSC | FEATURE_MSR | FEATURE_PAE |
                  FEATURE_MCE | FEATURE_CX8 | FEATURE_SEP | FEATURE_MTRR | FEATURE_PGE | FEATURE_CMOV | FEATURE_PAT |
-                 FEATURE_FXSR,
+                 FEATURE_PSE36 | FEATURE_FXSR,
 };
 
 /* Family 6, model 3, stepping 4: a "Klamath". SYSENTER needs at least 633h (SDM vol. 2B, SYSENTER). */

@@ -1410,7 +1410,7 @@ START_TEST(cpuid_leaves)
     EQ(cpu->gpr[REG_CX], 0x6c65746e);
     cpuid(1);
     EQ(cpu->gpr[REG_AX] >> 8, 6);
-    EQ(cpu->gpr[REG_DX], 0x0101b9ff);
+    EQ(cpu->gpr[REG_DX], 0x0103b9ff);
     cpuid(0x15);
     EQ(cpu->gpr[REG_CX] * cpu->gpr[REG_BX] / cpu->gpr[REG_AX], 1000000000);
     cpuid(0x12345); /* as the last basic leaf */
