@@ -89,6 +89,7 @@ __asm__(".pushsection .text\n"
         "1:\n"
         "tr_resume:\n"
         "  fninit; ldmxcsr tr_data+252(%rip)\n"
+        "  push $0x202; popfq\n" /* sigreturn leaves NT and ID, and IRETQ faults with NT */
         "  pop %r15; pop %r14; pop %r13; pop %r12; pop %rbp; pop %rbx\n"
         "  ret\n"
         "tr_end:\n"
@@ -133,8 +134,10 @@ static void on_signal(int signal, siginfo_t *info, void *context)
     }
     __asm__ volatile("mov %0, %%ds; mov %0, %%es" ::"r"(0x2b));
     if (!is_inside) {
-        static const char message[] = "oracle: signal outside of a case\n";
-        if (write(2, message, sizeof message - 1) < 0) {
+        char message[100];
+        int length = snprintf(message, sizeof message, "oracle: signal %d at %llx outside of a case\n", signal,
+                              (unsigned long long)g[REG_RIP]);
+        if (write(2, message, (size_t)length) < 0) {
             _exit(4);
         }
         _exit(3);
@@ -154,6 +157,7 @@ static void on_signal(int signal, siginfo_t *info, void *context)
     for (unsigned k = 0; k < 2 && signal == SIGTRAP; k++) {
         if (result->state.rip == TRAMPOLINE + (uintptr_t)((k ? tr_exit1 : tr_exit0) - tr_begin)) {
             result->state.rip = exits[k];
+            result->state.selector[SEG_CS] = 0;
             result->vector = ENDED_HERE;
         }
     }
@@ -217,7 +221,7 @@ static bool map_trampoline(void)
 /* Some hypervisors accept modify_ldt but keep LDT selectors from being loaded: LAR tells. */
 static bool install_ldt(void)
 {
-    for (unsigned k = 0; k < LDT_ENTRIES; k++) {
+    for (unsigned k = 0; k < LDT_COUNT; k++) {
         const struct ldt_entry *e = &ldt_entries[k];
         struct user_desc d = { .entry_number = k, .base_addr = e->base, .limit = e->limit };
         d.seg_32bit = e->is_32bit;
@@ -225,7 +229,7 @@ static bool install_ldt(void)
         d.read_exec_only = e->is_fixed;
         d.limit_in_pages = e->in_pages;
         d.seg_not_present = e->is_absent;
-        d.useable = 1;
+        d.useable = 0; /* it becomes the AVL bit, which LAR shows */
         if (syscall(SYS_modify_ldt, 0x11, &d, sizeof d) != 0) {
             return false;
         }
@@ -297,7 +301,8 @@ static void put_exit(const struct test_case *test, unsigned number)
     } else {
         /* With an operand-size prefix in 16-bit code. */
         uint8_t jump[EXIT_BYTES] = { 0x66, 0xea, 0, 0, 0, 0, SELECTOR_CODE64, 0 };
-        unsigned skip = test->native_mode & MODE_CODE32 ? 1 : 0;
+        bool is_code32 = (test->native_mode & MODE_CODE32) || (number && test->lands_in_code32);
+        unsigned skip = is_code32 ? 1 : 0;
         store_le32(jump + 2, to);
         put_code(test->exits[number], jump + skip, EXIT_BYTES - skip);
     }
@@ -368,8 +373,11 @@ void native_run(const struct test_case *test, struct outcome *out)
     if (test->native_mode != test->mode) {
         out->state.selector[SEG_CS] = 0; /* that of other code */
     }
-    if (out->state.rip == start) {
-        out->state.rip = s->rip;
+    for (unsigned k = 0; k < test->count || k == 0; k++) {
+        if (out->state.rip == start + test->native_starts[k]) {
+            out->state.rip = s->rip + test->starts[k];
+            break;
+        }
     }
 }
 
