@@ -15,6 +15,14 @@ NOINLINE bool sse_blocked(struct cpu *cpu)
     return cpu_fault(cpu, (cpu->cr0 & CR0_EM) || !(cpu->cr4 & CR4_OSFXSR) ? VEC_UD : VEC_NM);
 }
 
+NOINLINE const struct insn *sse_fault_exit(struct cpu *cpu, const struct insn *insn)
+{
+    if (cpu->sse_is_blocked) {
+        (void)sse_blocked(cpu);
+    }
+    return fault_exit(cpu, insn);
+}
+
 NOINLINE bool mmx_blocked(struct cpu *cpu)
 {
     return cpu->cr0 & CR0_EM ? cpu_fault(cpu, VEC_UD) : x87_blocked(cpu);
@@ -87,13 +95,13 @@ static ALWAYS_INLINE bool b_ldmxcsr(struct cpu *cpu, const struct insn *insn, en
     cpu->mxcsr = value;
     return true;
 }
-SIMD_BIND_MEM(ldmxcsr, 1)
+SSE_BIND_MEM(ldmxcsr, 1)
 
 static ALWAYS_INLINE bool b_stmxcsr(struct cpu *cpu, const struct insn *insn, enum form form)
 {
     return sse_ready(cpu) && store32(cpu, insn, form, cpu->mxcsr);
 }
-SIMD_BIND_MEM(stmxcsr, 1)
+SSE_BIND_MEM(stmxcsr, 1)
 
 /* ---- the 512-byte image ---- */
 
