@@ -174,7 +174,7 @@ static bool divide_signed(struct cpu *cpu, uint64_t dividend, uint64_t divisor, 
 }
 static bool idivide8(struct cpu *cpu, uint8_t divisor)
 {
-    uint64_t q, r;
+    uint64_t q = 0, r = 0;
 
     if (!divide_signed(cpu, (uint64_t)(int16_t)reg16(cpu, REG_AX), (uint64_t)(int8_t)divisor, 0x7f, &q, &r)) {
         return false;
@@ -184,7 +184,7 @@ static bool idivide8(struct cpu *cpu, uint8_t divisor)
 }
 static bool idivide16(struct cpu *cpu, uint16_t divisor)
 {
-    uint64_t q, r;
+    uint64_t q = 0, r = 0;
     uint32_t dividend = (uint32_t)reg16(cpu, REG_DX) << 16 | reg16(cpu, REG_AX);
 
     if (!divide_signed(cpu, (uint64_t)(int32_t)dividend, (uint64_t)(int16_t)divisor, 0x7fff, &q, &r)) {
@@ -196,7 +196,7 @@ static bool idivide16(struct cpu *cpu, uint16_t divisor)
 }
 static bool idivide32(struct cpu *cpu, uint32_t divisor)
 {
-    uint64_t q, r;
+    uint64_t q = 0, r = 0;
     uint64_t dividend = (uint64_t)reg32(cpu, REG_DX) << 32 | reg32(cpu, REG_AX);
 
     if (!divide_signed(cpu, dividend, (uint64_t)(int32_t)divisor, 0x7fffffff, &q, &r)) {
