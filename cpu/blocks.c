@@ -590,7 +590,8 @@ static unsigned emit_block(struct builder *b, union slot *slots, struct block *b
     b->cpu->stats.insns_decoded += b->count;
     if (b->cpu->profile && !is_scratch) {
         for (unsigned k = 0; k < b->count; k++) {
-            profile_add_insn(b->cpu->profile, ops[k], slots[block->slot_of[k]].insn.handler);
+            profile_add_insn(b->cpu->profile, ops[k], slots[block->slot_of[k]].insn.handler,
+                             fuse_links(slots, block->slot_of, k));
         }
     }
     if (b->cpu->use_block_cache && !is_scratch) {
