@@ -15,6 +15,7 @@ import subprocess
 import sys
 
 LENGTH_MAX = 5
+LINK_BONUS = 0.75  # a value that goes on in a host register saves about as much of a dispatch
 
 
 def load(binary, path):
@@ -102,6 +103,11 @@ def merge(tokens, target, ends):
     return out
 
 
+def value_of(pair):
+    links = pair[-1][1]
+    return 1 + LINK_BONUS * sum(1 for field in (0, 2, 4) if links >> field & 3)
+
+
 def train(guests, count, steps, ends):
     weights = collections.Counter()
     for blocks in guests:
@@ -113,7 +119,7 @@ def train(guests, count, steps, ends):
     gain = collections.Counter()
     for number, (tokens, weight) in enumerate(rows):
         for _, pair in pairs_of(tokens, ends, steps):
-            gain[pair] += weight
+            gain[pair] += weight * value_of(pair)
             where[pair].add(number)
     chosen = []
     while len(chosen) < count and gain:
@@ -124,11 +130,11 @@ def train(guests, count, steps, ends):
         for number in sorted(where.pop(target)):
             tokens, weight = rows[number]
             for _, pair in pairs_of(tokens, ends, steps):
-                gain[pair] -= weight
+                gain[pair] -= weight * value_of(pair)
             tokens = merge(tokens, target, ends)
             rows[number][0] = tokens
             for _, pair in pairs_of(tokens, ends, steps):
-                gain[pair] += weight
+                gain[pair] += weight * value_of(pair)
                 where[pair].add(number)
         gain.pop(target, None)
     return chosen
