@@ -3,7 +3,7 @@
  * Blocks are keyed by the identity of the memory they lie in (see mem/space.h) and by the mode bits. They end at a control
  * transfer, a change of mode, 32 instructions, or the end of the page; an instruction that crosses pages is a block of
  * its own. Slots come from an arena in ascending order and blocks are numbered in that order, so that the block of any
- * record is found by binary search. A full arena is flushed whole. */
+ * record is found from the first one of its part of the arena. A full arena is flushed whole. */
 #include "cpu/blocks.h"
 
 #include "cpu/fuse.h"
@@ -14,6 +14,7 @@
 
 enum {
     ARENA_SLOTS = 1 << 20,
+    CHUNK_SLOTS = 32,
     BLOCKS_MAX = 1 << 16,
     HASH_SIZE = 1 << 16,
     PAGE_HASH_SIZE = 1 << 12,
@@ -40,6 +41,7 @@ struct block_cache {
     struct block *blocks; /* [0] is unused, 1..block_count in order of arena position */
     struct code_page *pages;
     uint32_t slots_used, block_count, page_count;
+    uint32_t first_block[ARENA_SLOTS / CHUNK_SLOTS]; /* the block that the first slot of each chunk of the arena belongs to */
     uint32_t hash[HASH_SIZE];
     uint32_t page_hash[PAGE_HASH_SIZE];
     struct block scratch;
@@ -427,6 +429,17 @@ static unsigned slots_needed(const struct decoded *d)
     return (d->is_memory && has_immediate(d)) || first == KIND_A ? 2 : 1;
 }
 
+static HANDLER(h_shift_by_0)
+{
+    NEXT(1);
+}
+
+/* A shift or rotation by an immediate (C0, C1): the count is masked; 0 leaves register and flags alone. */
+static bool shifts_by_0(const struct decoded *d)
+{
+    return d->opcode->map == MAP_1B && (d->opcode_byte & 0xfe) == 0xc0 && !d->is_memory && (d->immediate & 31) == 0;
+}
+
 /* Fills in a record. Register operands go to r1, r2 in order; a memory operand takes r2, r3, sc and d. */
 static void lower(struct insn *insn, const struct draft *draft, enum form form, bool dead)
 {
@@ -455,6 +468,9 @@ static void lower(struct insn *insn, const struct draft *draft, enum form form, 
         }
     } else {
         insn->d = (uint32_t)d->immediate;
+        if (shifts_by_0(d)) {
+            insn->handler = h_shift_by_0;
+        }
         if (operand_codes[d->opcode->operands[0]].kind == KIND_A) {
             insn[1] = (struct insn){ .d = d->immediate2 };
         }
@@ -612,7 +628,8 @@ static unsigned emit_block(struct builder *b, union slot *slots, struct block *b
     b->cpu->stats.insns_decoded += b->count;
     if (b->cpu->profile && !is_scratch) {
         for (unsigned k = 0; k < b->count; k++) {
-            profile_add_insn(b->cpu->profile, ops[k], slots[block->slot_of[k]].insn.handler);
+            profile_add_insn(b->cpu->profile, ops[k], slots[block->slot_of[k]].insn.handler,
+                             fuse_links(slots, block->slot_of, k));
         }
     }
     if (b->cpu->use_block_cache && !is_scratch) {
@@ -714,6 +731,10 @@ static const struct block *block_build(struct cpu *cpu, uint64_t eip)
         slots[0].insn.d = profile_add_block(cpu->profile, (eip + cpu->seg[SEG_CS].base) & 0xffffffffu, block->mode,
                                             fetch.host, crosses ? GUEST_PAGE_SIZE - start : size);
     }
+    for (size_t chunk = ((size_t)(slots - cache->arena) + CHUNK_SLOTS - 1) / CHUNK_SLOTS;
+         chunk * CHUNK_SLOTS < cache->slots_used; chunk++) {
+        cache->first_block[chunk] = number;
+    }
     uint32_t *head = &cache->hash[hash_of(block->ident, block->mode)];
     block->next_in_hash = *head;
     *head = number;
@@ -790,20 +811,15 @@ const struct block *block_of(const struct cpu *cpu, const struct insn *insn)
 {
     const struct block_cache *cache = cpu->blocks;
     uintptr_t at = (uintptr_t)insn;
-    uint32_t low = 1, high = cache->block_count;
 
     if (at >= (uintptr_t)cache->scratch_slots && at < (uintptr_t)(cache->scratch_slots + SLOTS_PER_BLOCK_MAX)) {
         return &cache->scratch;
     }
-    while (low < high) {
-        uint32_t middle = (low + high + 1) / 2;
-        if ((uintptr_t)cache->blocks[middle].first <= at) {
-            low = middle;
-        } else {
-            high = middle - 1;
-        }
+    uint32_t number = cache->first_block[(size_t)((const union slot *)(const void *)insn - cache->arena) / CHUNK_SLOTS];
+    while (number < cache->block_count && (uintptr_t)cache->blocks[number + 1].first <= at) {
+        number++;
     }
-    return &cache->blocks[low];
+    return &cache->blocks[number];
 }
 
 unsigned block_ordinal(const struct block *block, const struct insn *insn)

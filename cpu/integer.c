@@ -12,21 +12,48 @@
 
 /* ---- sequences ---- */
 
+/* A field of the record, or the register that an instruction before it has in r1. */
+#define LINKED(links, field, own)                                                                                      \
+    (((links) >> (2 * (field)) & 3) == 0 ? (own)                                                                       \
+     : ((links) >> (2 * (field)) & 3) == 1 ? before1                                                                   \
+     : ((links) >> (2 * (field)) & 3) == 2 ? before2                                                                   \
+                                           : before3)
 /* Does one step of a sequence and goes to the next record; where the fast way does not serve, the exact handler goes on
- * from this record on its own, and with the rest of the block as it was decoded. */
-#define DO(name)                                                                                                       \
-    if (UNLIKELY(!s_##name(cpu, insn))) {                                                                              \
-        TAIL(c_##name);                                                                                                \
-    }                                                                                                                  \
-    insn += n_##name;
-#define S2(a, b) static HANDLER(h_##a##__##b) { DO(a) DO(b) GO(insn); }
-#define S3(a, b, c) static HANDLER(h_##a##__##b##__##c) { DO(a) DO(b) DO(c) GO(insn); }
-#define S4(a, b, c, d) static HANDLER(h_##a##__##b##__##c##__##d) { DO(a) DO(b) DO(c) DO(d) GO(insn); }
-#define S5(a, b, c, d, e) static HANDLER(h_##a##__##b##__##c##__##d##__##e) { DO(a) DO(b) DO(c) DO(d) DO(e) GO(insn); }
-#define E2(a, b) static HANDLER(h_##a##__##b) { DO(a) TAIL(t_##b); }
-#define E3(a, b, c) static HANDLER(h_##a##__##b##__##c) { DO(a) DO(b) TAIL(t_##c); }
-#define E4(a, b, c, d) static HANDLER(h_##a##__##b##__##c##__##d) { DO(a) DO(b) DO(c) TAIL(t_##d); }
-#define E5(a, b, c, d, e) static HANDLER(h_##a##__##b##__##c##__##d##__##e) { DO(a) DO(b) DO(c) DO(d) TAIL(t_##e); }
+ * from this record on its own, and with the rest of the block as it was decoded. The step gets a copy of the record: its
+ * fields then are values to the compiler, and equal registers one value. */
+#define DO(name, links)                                                                                                \
+    {                                                                                                                  \
+        struct insn copy_[2] = { insn[0], insn[n_##name - 1] };                                                        \
+        copy_[0].r1 = LINKED(links, 0, copy_[0].r1);                                                                   \
+        copy_[0].r2 = LINKED(links, 1, copy_[0].r2);                                                                   \
+        copy_[0].r3 = LINKED(links, 2, copy_[0].r3);                                                                   \
+        before3 = before2;                                                                                             \
+        before2 = before1;                                                                                             \
+        before1 = copy_[0].r1;                                                                                         \
+        if (UNLIKELY(!s_##name(cpu, copy_))) {                                                                         \
+            TAIL(c_##name);                                                                                            \
+        }                                                                                                              \
+        insn += n_##name;                                                                                              \
+    }
+#define BEGIN                                                                                                          \
+    uint8_t before1 = 0, before2 = 0, before3 = 0;                                                                     \
+    (void)before3;
+#define NAME2(a, lb, b) h_##a##__##lb##b
+#define NAME3(a, lb, b, lc, c) h_##a##__##lb##b##__##lc##c
+#define NAME4(a, lb, b, lc, c, ld, d) h_##a##__##lb##b##__##lc##c##__##ld##d
+#define NAME5(a, lb, b, lc, c, ld, d, le, e) h_##a##__##lb##b##__##lc##c##__##ld##d##__##le##e
+#define S2(a, lb, b) static HANDLER(NAME2(a, lb, b)) { BEGIN DO(a, 0) DO(b, lb) GO(insn); }
+#define S3(a, lb, b, lc, c) static HANDLER(NAME3(a, lb, b, lc, c)) { BEGIN DO(a, 0) DO(b, lb) DO(c, lc) GO(insn); }
+#define S4(a, lb, b, lc, c, ld, d)                                                                                     \
+    static HANDLER(NAME4(a, lb, b, lc, c, ld, d)) { BEGIN DO(a, 0) DO(b, lb) DO(c, lc) DO(d, ld) GO(insn); }
+#define S5(a, lb, b, lc, c, ld, d, le, e)                                                                              \
+    static HANDLER(NAME5(a, lb, b, lc, c, ld, d, le, e)) { BEGIN DO(a, 0) DO(b, lb) DO(c, lc) DO(d, ld) DO(e, le) GO(insn); }
+#define E2(a, lb, b) static HANDLER(NAME2(a, lb, b)) { BEGIN DO(a, 0) TAIL(t_##b); }
+#define E3(a, lb, b, lc, c) static HANDLER(NAME3(a, lb, b, lc, c)) { BEGIN DO(a, 0) DO(b, lb) TAIL(t_##c); }
+#define E4(a, lb, b, lc, c, ld, d)                                                                                     \
+    static HANDLER(NAME4(a, lb, b, lc, c, ld, d)) { BEGIN DO(a, 0) DO(b, lb) DO(c, lc) TAIL(t_##d); }
+#define E5(a, lb, b, lc, c, ld, d, le, e)                                                                              \
+    static HANDLER(NAME5(a, lb, b, lc, c, ld, d, le, e)) { BEGIN DO(a, 0) DO(b, lb) DO(c, lc) DO(d, ld) TAIL(t_##e); }
 #include "cpu/sequences.def"
 #undef S2
 #undef S3
@@ -37,10 +64,11 @@
 #undef E4
 #undef E5
 
-#define S2(a, b) { h_##a, h_##b, h_##a##__##b },
-#define S3(a, b, c) { h_##a##__##b, h_##c, h_##a##__##b##__##c },
-#define S4(a, b, c, d) { h_##a##__##b##__##c, h_##d, h_##a##__##b##__##c##__##d },
-#define S5(a, b, c, d, e) { h_##a##__##b##__##c##__##d, h_##e, h_##a##__##b##__##c##__##d##__##e },
+#define S2(a, lb, b) { h_##a, h_##b, NAME2(a, lb, b), lb },
+#define S3(a, lb, b, lc, c) { NAME2(a, lb, b), h_##c, NAME3(a, lb, b, lc, c), lc },
+#define S4(a, lb, b, lc, c, ld, d) { NAME3(a, lb, b, lc, c), h_##d, NAME4(a, lb, b, lc, c, ld, d), ld },
+#define S5(a, lb, b, lc, c, ld, d, le, e) \
+    { NAME4(a, lb, b, lc, c, ld, d), h_##e, NAME5(a, lb, b, lc, c, ld, d, le, e), le },
 #define E2 S2
 #define E3 S3
 #define E4 S4

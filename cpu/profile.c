@@ -23,12 +23,13 @@ struct pool {
 
 struct profile {
     uint64_t *executions; /* = counts.items */
-    struct pool counts, entries, bytes, handler_numbers;
+    struct pool counts, entries, bytes, handler_numbers, links;
     struct profile_handler handlers[HANDLERS_MAX];
     unsigned handler_count;
     uint16_t handler_hash[HANDLER_HASH_SIZE]; /* number + 1 */
     uint32_t block_hash[BLOCK_HASH_SIZE];     /* entry 0 takes what there was no memory for */
     uint16_t draft[BLOCK_INSNS_MAX];
+    uint8_t draft_links[BLOCK_INSNS_MAX];
     unsigned draft_count;
 };
 
@@ -60,7 +61,7 @@ struct profile *profile_create(void)
     }
     profile->counts.item_size = sizeof(uint64_t);
     profile->entries.item_size = sizeof(struct entry);
-    profile->bytes.item_size = 1;
+    profile->bytes.item_size = profile->links.item_size = 1;
     profile->handler_numbers.item_size = sizeof(uint16_t);
     if (!pool_add(&profile->counts, &zero, 1) || !pool_add(&profile->entries, &none, 1)) {
         profile_destroy(profile);
@@ -77,6 +78,7 @@ void profile_destroy(struct profile *profile)
         free(profile->entries.items);
         free(profile->bytes.items);
         free(profile->handler_numbers.items);
+        free(profile->links.items);
         free(profile);
     }
 }
@@ -96,7 +98,7 @@ static struct profile_handler describe(const struct opcode *op, handler_fn *func
     return (struct profile_handler){ function, op ? op->stem : "undefined", FORM_REG, 0, false };
 }
 
-void profile_add_insn(struct profile *profile, const struct opcode *op, handler_fn *handler)
+void profile_add_insn(struct profile *profile, const struct opcode *op, handler_fn *handler, uint8_t links)
 {
     unsigned at = (unsigned)(((uintptr_t)handler >> 4) * 2654435761u >> 7) & (HANDLER_HASH_SIZE - 1);
     unsigned number;
@@ -109,6 +111,7 @@ void profile_add_insn(struct profile *profile, const struct opcode *op, handler_
         number = ++profile->handler_count;
         profile->handler_hash[at] = (uint16_t)number;
     }
+    profile->draft_links[profile->draft_count] = links;
     profile->draft[profile->draft_count++] = (uint16_t)(number ? number - 1 : 0);
 }
 
@@ -132,6 +135,7 @@ uint32_t profile_add_block(struct profile *profile, uint64_t linear, unsigned mo
     struct entry entry = { linear, profile->bytes.used, profile->handler_numbers.used, *head,
                            (uint16_t)size, (uint8_t)count, (uint8_t)mode };
     if (!pool_add(&profile->bytes, bytes, size) || !pool_add(&profile->handler_numbers, profile->draft, count) ||
+        !pool_add(&profile->links, profile->draft_links, count) ||
         !pool_add(&profile->counts, &zero, 1)) {
         return 0;
     }
@@ -161,6 +165,7 @@ bool profile_block(const struct profile *profile, size_t n, struct profile_block
         .linear = entries[n].linear,
         .executions = profile->executions[n],
         .handlers = (const uint16_t *)profile->handler_numbers.items + entries[n].handlers_at,
+        .links = (const uint8_t *)profile->links.items + entries[n].handlers_at,
         .bytes = (const uint8_t *)profile->bytes.items + entries[n].bytes_at,
         .size = entries[n].size,
         .count = entries[n].count,

@@ -17,6 +17,7 @@ struct profile_block {
     uint64_t linear;
     uint64_t executions;
     const uint16_t *handlers;
+    const uint8_t *links; /* one for each instruction: fuse.h */
     const uint8_t *bytes;
     uint16_t size;
     uint8_t count;
@@ -38,7 +39,7 @@ void profile_destroy(struct profile *profile);
 
 /* For the block builder: one call per instruction (`op` NULL: the instruction is undefined or not allowed), then one for the
  * block; returns the operand of the counting record. */
-void profile_add_insn(struct profile *profile, const struct opcode *op, handler_fn *handler);
+void profile_add_insn(struct profile *profile, const struct opcode *op, handler_fn *handler, uint8_t links);
 uint32_t profile_add_block(struct profile *profile, uint64_t linear, unsigned mode, const uint8_t *bytes, unsigned size);
 
 HANDLER(h_profile);

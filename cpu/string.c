@@ -6,6 +6,7 @@
  *
  * Record: sc has segment and address size; r2 is 0 without prefix, 1 for F3 (REP, REPE), 2 for F2 (REPNE). */
 #include "cpu/bind.h"
+#include "cpu/decode.h"
 #include "cpu/flags.h"
 
 enum { REPEAT_NONE, REPEAT_E, REPEAT_NE };
@@ -143,20 +144,28 @@ static bool is_stepping(const struct cpu *cpu)
     return (cpu->eflags & FLAG_TF) || cpu->code_breakpoints;
 }
 
-/* One slice of MOVS. Exact element semantics: overlapping moves see what earlier elements wrote. */
+/* One slice of MOVS. Exact element semantics: overlapping moves see what earlier elements wrote. A span that is not open
+ * is tried once more after one element: that has filled the TLB and marked the page dirty. */
 static bool movs_slice(struct cpu *cpu, const struct insn *insn, unsigned size, struct run *run)
 {
     uint32_t count = is_stepping(cpu) ? 1 : run->count;
-    const uint8_t *from = span_open(cpu, ea_segment(insn), run->si, size, run, ACCESS_READ, &count);
-    uint8_t *to = span_open(cpu, SEG_ES, run->di, size, run, ACCESS_WRITE, &count);
-    uint32_t length = count * size;
+    uint32_t retry = 0;
+    bool is_first = true;
 
-    if (from && to && run->step > 0 && (to + length <= from || from + length <= to || to <= from)) {
-        memmove(to, from, length);
-        run_commit(cpu, run, count, true, true);
-        return true;
-    }
-    while (count-- > 0) {
+    while (count > 0) {
+        if (is_first || count == retry) {
+            const uint8_t *from = span_open(cpu, ea_segment(insn), run->si, size, run, ACCESS_READ, &count);
+            uint8_t *to = span_open(cpu, SEG_ES, run->di, size, run, ACCESS_WRITE, &count);
+            uint32_t length = count * size;
+            if (from && to && run->step > 0 && (to + length <= from || from + length <= to || to <= from)) {
+                memmove(to, from, length);
+                run_commit(cpu, run, count, true, true);
+                return true;
+            }
+            retry = is_first ? count - 1 : 0;
+            is_first = false;
+        }
+        count--;
         uint64_t value;
         if (!segment_read(cpu, ea_segment(insn), run->si, size, &value) ||
             !segment_write(cpu, SEG_ES, run->di, size, value)) {
@@ -170,29 +179,40 @@ static bool movs_slice(struct cpu *cpu, const struct insn *insn, unsigned size, 
     return true;
 }
 
+static void fill(uint8_t *to, unsigned size, uint32_t count, uint32_t value)
+{
+    if (size == 1 || (size == 2 && (value & 0xff) == (value >> 8 & 0xff)) || value == (value & 0xff) * 0x01010101u) {
+        memset(to, (int)(value & 0xff), (size_t)count * size);
+        return;
+    }
+    for (uint32_t k = 0; k < count; k++) {
+        if (size == 2) {
+            host_store16(to + 2 * (size_t)k, (uint16_t)value);
+        } else {
+            host_store32(to + 4 * (size_t)k, value);
+        }
+    }
+}
+
 static bool stos_slice(struct cpu *cpu, const struct insn *insn, unsigned size, struct run *run)
 {
     uint32_t count = is_stepping(cpu) ? 1 : run->count;
-    uint8_t *to = span_open(cpu, SEG_ES, run->di, size, run, ACCESS_WRITE, &count);
-    uint32_t value = reg32(cpu, REG_AX);
+    uint32_t value = reg32(cpu, REG_AX), retry = 0;
+    bool is_first = true;
 
     (void)insn;
-    if (to && run->step > 0) {
-        if (size == 1 || (size == 2 && (value & 0xff) == (value >> 8 & 0xff)) || value == (value & 0xff) * 0x01010101u) {
-            memset(to, (int)(value & 0xff), (size_t)count * size);
-        } else {
-            for (uint32_t k = 0; k < count; k++) {
-                if (size == 2) {
-                    host_store16(to + 2 * (size_t)k, (uint16_t)value);
-                } else {
-                    host_store32(to + 4 * (size_t)k, value);
-                }
+    while (count > 0) {
+        if (is_first || count == retry) {
+            uint8_t *to = span_open(cpu, SEG_ES, run->di, size, run, ACCESS_WRITE, &count);
+            if (to && run->step > 0) {
+                fill(to, size, count, value);
+                run_commit(cpu, run, count, false, true);
+                return true;
             }
+            retry = is_first ? count - 1 : 0;
+            is_first = false;
         }
-        run_commit(cpu, run, count, false, true);
-        return true;
-    }
-    while (count-- > 0) {
+        count--;
         if (!segment_write(cpu, SEG_ES, run->di, size, size == 4 ? value : value & ((1u << (8 * size)) - 1))) {
             return false;
         }
@@ -245,6 +265,11 @@ static void compare(struct cpu *cpu, uint64_t a, uint64_t b, unsigned size)
     }
 }
 
+static uint64_t load_element(const uint8_t *at, unsigned size)
+{
+    return size == 1 ? host_load8(at) : size == 2 ? host_load16(at) : host_load32(at);
+}
+
 /* CMPS and SCAS: `*is_done` when the condition ended the repetition. */
 static bool compare_slice(struct cpu *cpu, const struct insn *insn, unsigned size, struct run *run, bool is_scan,
                           bool *is_done)
@@ -256,6 +281,23 @@ static bool compare_slice(struct cpu *cpu, const struct insn *insn, unsigned siz
     if (is_stepping(cpu) || count > 256) {
         count = is_stepping(cpu) ? 1 : 256;
     }
+    uint32_t span = count;
+    const uint8_t *left = is_scan ? NULL : span_open(cpu, ea_segment(insn), run->si, size, run, ACCESS_READ, &span);
+    const uint8_t *right = span_open(cpu, SEG_ES, run->di, size, run, ACCESS_READ, &span);
+    if (run->repeats && run->step > 0 && right && (left || is_scan)) {
+        uint64_t a = cpu->gpr[REG_AX] & mask, b;
+        uint32_t done = 0;
+        do {
+            a = is_scan ? a : load_element(left + (size_t)done * size, size);
+            b = load_element(right + (size_t)done * size, size);
+            done++;
+        } while (done < span && (a == b) == (insn->r2 == REPEAT_E));
+        compare(cpu, a, b, size);
+        *is_done = (a == b) != (insn->r2 == REPEAT_E);
+        run_commit(cpu, run, done, !is_scan, true);
+        return true;
+    }
+    count = span;
     while (count-- > 0) {
         uint64_t a = cpu->gpr[REG_AX] & mask, b;
         if ((!is_scan && !segment_read(cpu, ea_segment(insn), run->si, size, &a)) ||
@@ -278,6 +320,76 @@ static bool compare_slice(struct cpu *cpu, const struct insn *insn, unsigned siz
     return true;
 }
 
+/* ---- one element in flat 32-bit code, the hot case without REP ---- */
+
+static ALWAYS_INLINE bool is_flat_single(const struct cpu *cpu, const struct insn *insn)
+{
+    return insn->r2 == REPEAT_NONE && (cpu->mode & MODE_FLAT) && (insn->sc >> 5 & 3) == 1 && ea_segment(insn) < SEG_FS &&
+           ea_segment(insn) != SEG_CS;
+}
+static ALWAYS_INLINE uint8_t *flat_host(const struct cpu *cpu, uint32_t ea, unsigned size, bool writes)
+{
+    const struct tlb_entry *entry = tlb_at(cpu, ea);
+    uint64_t tag = writes ? entry->write_tag : entry->read_tag;
+
+    return tag == ((ea + (size - 1)) & ~(GUEST_PAGE_SIZE - 1)) ? (uint8_t *)(entry->addend + ea) : NULL;
+}
+static ALWAYS_INLINE uint32_t flat_step(const struct cpu *cpu, unsigned size)
+{
+    return cpu->eflags & FLAG_DF ? 0 - size : size;
+}
+#define SINGLES(bits)                                                                                                  \
+    static ALWAYS_INLINE bool single_movs##bits(struct cpu *cpu)                                                       \
+    {                                                                                                                  \
+        uint32_t si = reg32(cpu, REG_SI), di = reg32(cpu, REG_DI), step = flat_step(cpu, bits / 8);                    \
+        const uint8_t *from = flat_host(cpu, si, bits / 8, false);                                                     \
+        uint8_t *to = flat_host(cpu, di, bits / 8, true);                                                              \
+        if (UNLIKELY(!from || !to)) {                                                                                  \
+            return false;                                                                                              \
+        }                                                                                                              \
+        host_store##bits(to, host_load##bits(from));                                                                   \
+        set_reg32(cpu, REG_SI, si + step);                                                                             \
+        set_reg32(cpu, REG_DI, di + step);                                                                             \
+        return true;                                                                                                   \
+    }                                                                                                                  \
+    static ALWAYS_INLINE bool single_stos##bits(struct cpu *cpu)                                                       \
+    {                                                                                                                  \
+        uint32_t di = reg32(cpu, REG_DI);                                                                              \
+        uint8_t *to = flat_host(cpu, di, bits / 8, true);                                                              \
+        if (UNLIKELY(!to)) {                                                                                           \
+            return false;                                                                                              \
+        }                                                                                                              \
+        host_store##bits(to, (uint##bits##_t)cpu->gpr[REG_AX]);                                                        \
+        set_reg32(cpu, REG_DI, di + flat_step(cpu, bits / 8));                                                         \
+        return true;                                                                                                   \
+    }                                                                                                                  \
+    static ALWAYS_INLINE bool single_lods##bits(struct cpu *cpu)                                                       \
+    {                                                                                                                  \
+        uint32_t si = reg32(cpu, REG_SI);                                                                              \
+        const uint8_t *from = flat_host(cpu, si, bits / 8, false);                                                     \
+        if (UNLIKELY(!from)) {                                                                                         \
+            return false;                                                                                              \
+        }                                                                                                              \
+        set_reg##bits(cpu, bits == 8 ? byte_register_offset(REG_AX, false) : REG_AX, host_load##bits(from));           \
+        set_reg32(cpu, REG_SI, si + flat_step(cpu, bits / 8));                                                         \
+        return true;                                                                                                   \
+    }
+SINGLES(8)
+SINGLES(16)
+SINGLES(32)
+#define single_cmps8(cpu) false
+#define single_cmps16(cpu) false
+#define single_cmps32(cpu) false
+#define single_scas8(cpu) false
+#define single_scas16(cpu) false
+#define single_scas32(cpu) false
+#define single_ins8(cpu) false
+#define single_ins16(cpu) false
+#define single_ins32(cpu) false
+#define single_outs8(cpu) false
+#define single_outs16(cpu) false
+#define single_outs32(cpu) false
+
 /* The work is a function of its own, so that the handler has no locals and ends in a jump. */
 #define STRING(name, bits, slice)                                                                                      \
     static NOINLINE enum outcome run_##name##bits(struct cpu *cpu, const struct insn *insn)                            \
@@ -293,6 +405,9 @@ static bool compare_slice(struct cpu *cpu, const struct insn *insn, unsigned siz
     }                                                                                                                  \
     static HANDLER(h_##name##bits)                                                                                     \
     {                                                                                                                  \
+        if (is_flat_single(cpu, insn) && single_##name##bits(cpu)) {                                                   \
+            GO_LINK(1 + LINK_SLOTS);                                                                                   \
+        }                                                                                                              \
         enum outcome outcome = run_##name##bits(cpu, insn);                                                            \
         if (UNLIKELY(outcome == SLICE_FAULT)) {                                                                        \
             return fault_exit(cpu, insn);                                                                              \

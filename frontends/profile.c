@@ -254,6 +254,10 @@ static void write_blocks(const struct report *report, FILE *out)
         for (unsigned k = 0; k < block.insns; k++) {
             fprintf(out, "%s%u", k > 0 ? "," : "", block.handlers[k]);
         }
+        fprintf(out, "],[");
+        for (unsigned k = 0; k < block.insns; k++) {
+            fprintf(out, "%s%u", k > 0 ? "," : "", block.links[k]);
+        }
         fprintf(out, "]]");
         comma = ",";
     }

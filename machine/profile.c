@@ -22,6 +22,7 @@ bool tick86_profile_block(const struct tick86 *machine, size_t n, struct tick86_
         .linear = from.linear,
         .executions = from.executions,
         .handlers = from.handlers,
+        .links = from.links,
         .bytes = from.bytes,
         .size = from.size,
         .insns = from.count,

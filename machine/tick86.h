@@ -156,6 +156,7 @@ bool tick86_profile(struct tick86 *machine, struct error *err);
 struct tick86_profile_block {
     uint64_t linear, executions;
     const uint16_t *handlers;
+    const uint8_t *links; /* for each instruction, which registers it takes from those before it: cpu/fuse.h */
     const uint8_t *bytes;
     unsigned size, insns;
     unsigned code_bits; /* 16, 32 or 64 */
