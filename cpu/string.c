@@ -144,81 +144,94 @@ static bool is_stepping(const struct cpu *cpu)
     return (cpu->eflags & FLAG_TF) || cpu->code_breakpoints;
 }
 
-/* One slice of MOVS. Exact element semantics: overlapping moves see what earlier elements wrote. A span that is not open
- * is tried once more after one element: that has filled the TLB and marked the page dirty. */
+/* Moves up to `count` elements through host memory; cuts `count` to a page of each side whether that can be done or not. */
+static bool movs_at_once(struct cpu *cpu, const struct insn *insn, unsigned size, struct run *run, uint32_t *count)
+{
+    const uint8_t *from = span_open(cpu, ea_segment(insn), run->si, size, run, ACCESS_READ, count);
+    uint8_t *to = span_open(cpu, SEG_ES, run->di, size, run, ACCESS_WRITE, count);
+    uint32_t length = *count * size;
+
+    if (from && to && run->step > 0 && (to + length <= from || from + length <= to || to <= from)) {
+        memmove(to, from, length);
+        run_commit(cpu, run, *count, true, true);
+        return true;
+    }
+    return false;
+}
+
+/* One slice of MOVS. Exact element semantics: overlapping moves see what earlier elements wrote. */
 static bool movs_slice(struct cpu *cpu, const struct insn *insn, unsigned size, struct run *run)
 {
     uint32_t count = is_stepping(cpu) ? 1 : run->count;
-    uint32_t retry = 0;
-    bool is_first = true;
 
-    while (count > 0) {
-        if (is_first || count == retry) {
-            const uint8_t *from = span_open(cpu, ea_segment(insn), run->si, size, run, ACCESS_READ, &count);
-            uint8_t *to = span_open(cpu, SEG_ES, run->di, size, run, ACCESS_WRITE, &count);
-            uint32_t length = count * size;
-            if (from && to && run->step > 0 && (to + length <= from || from + length <= to || to <= from)) {
-                memmove(to, from, length);
-                run_commit(cpu, run, count, true, true);
-                return true;
-            }
-            retry = is_first ? count - 1 : 0;
-            is_first = false;
-        }
-        count--;
+    if (movs_at_once(cpu, insn, size, run, &count)) {
+        return true;
+    }
+    for (bool is_first = true; count > 0; is_first = false) {
         uint64_t value;
         if (!segment_read(cpu, ea_segment(insn), run->si, size, &value) ||
             !segment_write(cpu, SEG_ES, run->di, size, value)) {
             return false;
         }
         run_commit(cpu, run, 1, true, true);
+        count--;
         if (UNLIKELY(cpu->pending & ~PENDING_LOOK)) {
             break;
+        }
+        /* The first element has brought both pages into the TLB and made the second dirty: that mostly was what was missing. */
+        uint32_t rest = count;
+        if (is_first && count > 0 && movs_at_once(cpu, insn, size, run, &rest)) {
+            count -= rest;
         }
     }
     return true;
 }
 
-static void fill(uint8_t *to, unsigned size, uint32_t count, uint32_t value)
+/* As movs_at_once. */
+static bool stos_at_once(struct cpu *cpu, unsigned size, struct run *run, uint32_t *count)
 {
-    if (size == 1 || (size == 2 && (value & 0xff) == (value >> 8 & 0xff)) || value == (value & 0xff) * 0x01010101u) {
-        memset(to, (int)(value & 0xff), (size_t)count * size);
-        return;
+    uint8_t *to = span_open(cpu, SEG_ES, run->di, size, run, ACCESS_WRITE, count);
+    uint32_t value = reg32(cpu, REG_AX);
+
+    if (!to || run->step < 0) {
+        return false;
     }
-    for (uint32_t k = 0; k < count; k++) {
-        if (size == 2) {
-            host_store16(to + 2 * (size_t)k, (uint16_t)value);
-        } else {
-            host_store32(to + 4 * (size_t)k, value);
+    if (size == 1 || (size == 2 && (value & 0xff) == (value >> 8 & 0xff)) || value == (value & 0xff) * 0x01010101u) {
+        memset(to, (int)(value & 0xff), (size_t)*count * size);
+    } else {
+        for (uint32_t k = 0; k < *count; k++) {
+            if (size == 2) {
+                host_store16(to + 2 * (size_t)k, (uint16_t)value);
+            } else {
+                host_store32(to + 4 * (size_t)k, value);
+            }
         }
     }
+    run_commit(cpu, run, *count, false, true);
+    return true;
 }
 
 static bool stos_slice(struct cpu *cpu, const struct insn *insn, unsigned size, struct run *run)
 {
     uint32_t count = is_stepping(cpu) ? 1 : run->count;
-    uint32_t value = reg32(cpu, REG_AX), retry = 0;
-    bool is_first = true;
+    uint32_t value = reg32(cpu, REG_AX);
 
     (void)insn;
-    while (count > 0) {
-        if (is_first || count == retry) {
-            uint8_t *to = span_open(cpu, SEG_ES, run->di, size, run, ACCESS_WRITE, &count);
-            if (to && run->step > 0) {
-                fill(to, size, count, value);
-                run_commit(cpu, run, count, false, true);
-                return true;
-            }
-            retry = is_first ? count - 1 : 0;
-            is_first = false;
-        }
-        count--;
+    if (stos_at_once(cpu, size, run, &count)) {
+        return true;
+    }
+    for (bool is_first = true; count > 0; is_first = false) {
         if (!segment_write(cpu, SEG_ES, run->di, size, size == 4 ? value : value & ((1u << (8 * size)) - 1))) {
             return false;
         }
         run_commit(cpu, run, 1, false, true);
+        count--;
         if (UNLIKELY(cpu->pending & ~PENDING_LOOK)) {
             break;
+        }
+        uint32_t rest = count;
+        if (is_first && count > 0 && stos_at_once(cpu, size, run, &rest)) {
+            count -= rest;
         }
     }
     return true;
