@@ -464,6 +464,7 @@ struct cpu *cpu_create(const struct cpu_board *board, bool use_block_cache, stru
     }
     cpu->board = *board;
     cpu->log_channel = log_channel(board->log, "cpu");
+    log_channel(board->log, "x87"); /* so that it can be named before it is used */
     cpu->use_block_cache = use_block_cache;
     cpu->decoder = decoder_create();
     if (!cpu->decoder || !tlb_create(cpu) || !blocks_create(cpu)) {

@@ -233,6 +233,36 @@ static unsigned keys_by_names(const char *names, enum key_code *keys)
     return count;
 }
 
+/* Keys with Alt or Ctrl that terminfo has only as xterm's extension: "kLFT3" is Alt-Left. The number is xterm's: 1 and the
+ * sum of 1 for Shift, 2 for Alt, 4 for Ctrl. */
+static unsigned translate_extended(int code, enum key_code *keys)
+{
+    static const char *const names[][2] = {{"kUP", "up"},     {"kDN", "down"},   {"kLFT", "left"},  {"kRIT", "right"},
+                                           {"kHOM", "home"},  {"kEND", "end"},   {"kPRV", "pgup"},  {"kNXT", "pgdn"},
+                                           {"kIC", "insert"}, {"kDC", "delete"}};
+    const char *name = code > KEY_MAX ? keyname(code) : NULL;
+    unsigned count = 0;
+
+    for (size_t n = 0; name != NULL && n < sizeof names / sizeof names[0]; n++) {
+        size_t length = strlen(names[n][0]);
+        if (strncmp(name, names[n][0], length) == 0 && name[length] >= '2' && name[length] <= '8') {
+            unsigned modifiers = (unsigned)(name[length] - '1');
+            if (modifiers & 1) {
+                keys[count++] = key_by_name("shift", 5);
+            }
+            if (modifiers & 2) {
+                keys[count++] = key_by_name("alt", 3);
+            }
+            if (modifiers & 4) {
+                keys[count++] = key_by_name("ctrl", 4);
+            }
+            keys[count++] = key_by_name(names[n][1], (unsigned)strlen(names[n][1]));
+            break;
+        }
+    }
+    return count;
+}
+
 /* Keys for what getch() gave; 0 when there are none. */
 static unsigned translate(int code, enum key_code *keys)
 {
@@ -245,13 +275,17 @@ static unsigned translate(int code, enum key_code *keys)
             return keys_by_names(special_keys[n].keys, keys);
         }
     }
-    if (code >= KEY_F(1) && code <= KEY_F(48)) { /* F13 to F24: Shift; F25 to F36: Ctrl; F37 to F48: Ctrl and Shift */
+    if (code >= KEY_F(1) && code <= KEY_F(60)) {
+        /* F13 to F24: Shift; F25 to F36: Ctrl; F37 to F48: Ctrl and Shift; F49 to F60: Alt */
         int group = (code - KEY_F(1)) / 12;
         snprintf(name, sizeof name, "f%d", (code - KEY_F(1)) % 12 + 1);
+        if (group == 4) {
+            keys[count++] = key_by_name("alt", 3);
+        }
         if (group == 1 || group == 3) {
             keys[count++] = key_by_name("shift", 5);
         }
-        if (group >= 2) {
+        if (group == 2 || group == 3) {
             keys[count++] = key_by_name("ctrl", 4);
         }
         keys[count] = key_by_name(name, (unsigned)strlen(name));
@@ -270,7 +304,7 @@ static unsigned translate(int code, enum key_code *keys)
         keys[count] = key;
         return count + (key != KEY_NONE);
     }
-    return 0;
+    return translate_extended(code, keys);
 }
 
 static void show_monitor(struct curses *curses, bool shows)
@@ -296,7 +330,7 @@ void curses_input(struct curses *curses)
      * keyboard's small queue. */
     while (!curses->session->wants_quit &&
            (curses->shows_monitor || curses->session->is_stopped || curses->session->held_count == 0)) {
-        enum key_code keys[4];
+        enum key_code keys[5];
         unsigned count = 0;
         bool has_alt = false;
         int code = getch();

@@ -52,6 +52,7 @@ struct program {
     unsigned monitor_greeted; /* connections that have seen the prompt */
     uint64_t last_frame_ns;
     bool has_died;
+    bool is_started;
 };
 
 static void print_error(const struct error *err)
@@ -316,6 +317,10 @@ static bool set_log_levels(struct program *program, struct error *err)
                 return error_hint(err, "levels are error, guest and trace");
             }
         }
+        if (!log_knows(tick86_log(program->session.machine), item)) {
+            error_set(err, "-d has no channel '%s'", item);
+            return error_hint(err, "all means all of them; the monitor's info log lists them");
+        }
         log_set_level(tick86_log(program->session.machine), item, level);
     }
     return true;
@@ -567,10 +572,10 @@ static void finish(struct program *program)
         if (program->has_died) {
             fprintf(stderr, "tick86: the guest halted with interrupts off, for good\n");
         }
-        if (options->stop_insns != UINT64_MAX || options->stop_ns != UINT64_MAX) {
+        if (program->is_started && (options->stop_insns != UINT64_MAX || options->stop_ns != UINT64_MAX)) {
             fprintf(stderr, "tick86: ended at icount=%" PRIu64 " time_ns=%" PRIu64 "\n", icount, now);
         }
-        if (options->print_hash) {
+        if (program->is_started && options->print_hash) {
             printf("icount=%" PRIu64 " time_ns=%" PRIu64 " hash=%016" PRIx64 "\n", icount, now,
                    tick86_hash(session->machine, true));
         }
@@ -613,12 +618,12 @@ int main(int argc, char **argv)
         }
         return fflush(stdout) == 0 ? 0 : STATUS_ERROR;
     }
-    bool is_started = start(&program, &err);
-    if (is_started) {
+    program.is_started = start(&program, &err);
+    if (program.is_started) {
         run(&program);
     }
     finish(&program);
-    if (!is_started) {
+    if (!program.is_started) {
         print_error(&err);
         return STATUS_ERROR;
     }

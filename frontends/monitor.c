@@ -303,6 +303,10 @@ static void run_log(struct monitor *monitor, int count, char **arguments)
 
     for (unsigned n = 0; n < 3; n++) {
         if (count > 1 && strcmp(arguments[1], levels[n]) == 0) {
+            if (!log_knows(tick86_log(monitor->session->machine), arguments[0])) {
+                print(monitor, "Error: no log channel '%s'; info log lists them\n", arguments[0]);
+                return;
+            }
             log_set_level(tick86_log(monitor->session->machine), arguments[0], (enum log_level)n);
             return;
         }

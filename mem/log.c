@@ -32,6 +32,16 @@ struct log_channel *log_channel(struct log *log, const char *name)
     return channel;
 }
 
+bool log_knows(const struct log *log, const char *name)
+{
+    bool is_known = strcmp(name, "all") == 0;
+
+    for (uint32_t i = 0; i < log->channel_count; i++) {
+        is_known = is_known || strcmp(log->channels[i].name, name) == 0;
+    }
+    return is_known;
+}
+
 void log_set_level(struct log *log, const char *name, enum log_level level)
 {
     if (strcmp(name, "all") != 0) {

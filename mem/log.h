@@ -38,6 +38,9 @@ struct log {
 /* Prepares a log whose channels pass on `level` and more urgent messages. */
 void log_init(struct log *log, log_sink_fn *sink, void *context, enum log_level level);
 
+/* Whether there is a channel of that name, or it is "all". */
+bool log_knows(const struct log *log, const char *name);
+
 /* The channel of that name, created on first use. A full table returns the last one. Never NULL. */
 struct log_channel *log_channel(struct log *log, const char *name);
 

@@ -26,6 +26,7 @@ START_TEST(levels_decide_what_passes)
     ck_assert_uint_eq(seen_count, 0);
     log_write(&log, pic, LOG_GUEST, "port 0x%02x", 0x20u);
     ck_assert_str_eq(seen, "pic 1 port 0x20");
+    ck_assert(log_knows(&log, "pic") && log_knows(&log, "all") && !log_knows(&log, "pit"));
     log_set_level(&log, "pic", LOG_ERROR);
     log_write(&log, pic, LOG_GUEST, "counted only");
     ck_assert_uint_eq(seen_count, 1);

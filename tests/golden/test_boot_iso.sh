@@ -1,5 +1,5 @@
 #!/bin/bash
-# test_iso.sh TICK86 BUILD SOURCE - Debian's kernel from a CD (isolinux, El Torito, SeaBIOS, ATAPI) with busybox: mounts an ATA disk that
+# test_boot_iso.sh TICK86 BUILD SOURCE - Debian's kernel from a CD (isolinux, El Torito, SeaBIOS, ATAPI) with busybox: mounts an ATA disk that
 # mke2fs made, writes to it, powers off through ACPI. The host finds the file; a -snapshot run leaves the image as it was; equal runs
 # end with equal hashes.
 set -euo pipefail

@@ -1,0 +1,190 @@
+#!/bin/bash
+# test_errors.sh TICK86 BUILD SOURCE - what a user can get wrong: each gives one clear line on stderr, nothing on stdout, status 1. Every option
+# of the table that takes a value is also given a bad one.
+set -euo pipefail
+tick86=$1
+source_dir=$3
+# shellcheck source=tests/support/golden.sh
+. "$source_dir/tests/support/golden.sh"
+cd "$scratch"
+
+# bad PATTERN ARGUMENT...: must fail within seconds with one line that starts "tick86: " and matches the extended PATTERN.
+tested=' '
+bad() {
+    local pattern=$1 status=0 argument
+    shift
+    timeout 60 "$tick86" -display none -stop-at time=0.1 "$@" </dev/null >out 2>errors || status=$?
+    if [ $status != 1 ] || [ -s out ] || [ "$(wc -l <errors)" != 1 ] || ! grep -qE "^tick86: .*($pattern)" errors; then
+        fail "'$*' gave status $status, not 1 with a line of '$pattern':"
+        cat out errors
+    fi
+    for argument in "$@"; do
+        case $argument in -*) tested+="${argument%%=*} " ;; esac
+    done
+}
+
+mkdir directory
+: >empty
+truncate -s 1M zeros
+truncate -s 1M disk.img
+printf 'text\n' >text
+mkfifo pipe
+ln -s nowhere dangling
+printf 'QFI\373\0\0\0\3' >broken.qcow2
+truncate -s 64K broken.qcow2
+nasm -f bin -DELF -o kernel.elf "$source_dir/tests/golden/multiboot.asm"
+head -c 100 kernel.elf >truncated.elf
+nouser=()
+if [ "$(id -u)" = 0 ]; then
+    nouser=(no) # root may read everything
+else
+    cp zeros unreadable
+    chmod 0 unreadable
+fi
+
+# Images: every way to name one, every way to be wrong.
+for option in -hda -hdb -hdc -hdd -cdrom; do
+    bad "'absent'.*No such file" $option absent
+    bad "'directory'.*directory" $option directory
+    bad "'empty'.*empty" $option empty
+    bad "'dangling'.*No such file" $option dangling
+    bad "'pipe'.*pipe" $option pipe
+    bad "'text/x'.*[Nn]ot a directory" $option text/x
+    [ ${#nouser[@]} != 0 ] || bad "'unreadable'.*Permission denied" $option unreadable
+    bad "needs a value" $option
+done
+bad "'absent'" -drive file=absent
+bad "names no file" -drive format=raw
+bad "no setting" -drive file=disk.img,color=red
+bad "format" -drive file=disk.img,format=tape
+bad "media" -drive file=disk.img,media=tape
+bad "index" -drive file=disk.img,index=4
+bad "index" -drive file=disk.img,index=one
+bad "not on or off" -drive file=disk.img,readonly=maybe
+bad "not on or off" -drive file=disk.img,snapshot=2
+bad "two images" -hda disk.img -hda zeros
+bad "two images" -cdrom disk.img -hdc zeros
+for file in absent directory empty dangling pipe; do
+    bad "'$file'" $file
+done
+bad "no drive is left" disk.img zeros disk.img zeros disk.img
+bad "another program|in use|twice" -hda disk.img -hdb disk.img
+gzip -k text
+bad "compressed file" text.gz
+truncate -s 1440K floppy
+
+# Kernels.
+bad "kernel 'absent'.*No such file" -kernel absent
+bad "kernel 'directory'.*not a file" -kernel directory
+bad "kernel 'empty'.*empty" -kernel empty
+bad "kernel 'pipe'.*not a file" -kernel pipe
+bad "text" -kernel text
+bad "zeros" -kernel zeros
+bad "truncated" -kernel truncated.elf
+bad "initrd without -kernel" -initrd text
+bad "append without -kernel" -append quiet
+bad "initrd 'absent'.*No such file" -kernel kernel.elf -initrd absent
+bad "initrd 'absent'.*No such file" -kernel kernel.elf -initrd text,absent
+bad "initrd 'empty'.*empty" -kernel kernel.elf -initrd empty
+bad "initrd 'directory'.*not a file" -kernel kernel.elf -initrd directory
+bad "needs a value" -append
+truncate -s 64M large
+bad "RAM|memory" -kernel kernel.elf -initrd large -m 16
+if [ -r $installer/linux ]; then
+    head -c 300 $installer/linux >truncated.bz
+    head -c 20000 $installer/linux >truncated2.bz
+    bad "truncated.bz" -kernel truncated.bz
+    bad "truncated2.bz" -kernel truncated2.bz
+    bad "RAM|memory" -kernel $installer/linux -initrd large -m 64
+    bad "two kernels" $installer/linux kernel.elf
+    bad "RAM|memory" -kernel $installer/linux -m 1
+fi
+
+# Firmware.
+bad "'absent'" -bios absent
+bad "'./absent'" -bios ./absent
+bad "empty" -bios ./empty
+bad "multiple|64 KiB|size" -bios ./text
+bad "not a file" -bios ./directory
+bad "'absent'" -L directory -bios absent
+bad "more than" -L a -L b -L c -L d -L e -L f -L g -L h -L i -L j -L k -L l -L m -L n -L o -L p -L q
+
+# Numbers and choices.
+for value in 0 -1 x 1Q 100T 512.5M 512K 1025K "" 99999999999999999999; do
+    bad "does not take" -m "$value"
+done
+bad "pentium2" -cpu z80
+bad "order" -boot q
+bad "no setting" -boot color=red
+bad "not on or off" -boot menu=perhaps
+bad "does not take" -serial telnet
+bad "does not take" -serial file:
+bad "more than 2" -serial null -serial null -serial null
+bad "cannot write.*Is a directory" -serial file:directory
+bad "cannot write.*No such file" -serial file:no/where
+bad "unix|connect" -serial unix:absent
+bad "no port" -serial tcp:localhost
+bad "cannot (find|connect)" -serial tcp:127.0.0.1:1
+bad "setting" -serial unix:sock,sevrer
+bad "serial-rate" -serial-rate 9600
+bad "does not take" -parallel lpt
+bad "does not take" -monitor file:log
+bad "does not take" -monitor telephone
+bad "cannot connect" -monitor unix:absent
+bad "does not take" -debugcon mon:stdio
+bad "cannot write" -debugcon file:no/where
+bad "wanted by 2" -serial stdio -monitor stdio
+bad "iobase" -global VGA.vgamem_mb=16
+bad "does not take" -vga cirrus
+bad "isa-debug-exit" -device e1000e-x
+bad "no setting" -device isa-debug-exit,color=red
+bad "iobase|no setting" -device isa-debug-exit,iobase=0x10000
+bad "does not take" -rtc base=yesterday
+bad "no setting" -rtc color=red
+bad "clock" -rtc clock=host
+bad "wall or -time virtual" -time lunch
+bad "ratio" -time virtual,ratio=0
+bad "ratio" -time virtual,ratio=fast
+bad "log|level" -d cpu=loud
+bad "channel" -d nonsense
+bad "cannot write log" -D no/where
+bad "cannot write log" -D directory
+bad "cannot write pidfile" -pidfile no/where
+bad "slow" --self-check=fast
+bad "insns=N" -stop-at lunch
+bad "insns=N" -stop-at insns=-1
+bad "insns=N" -stop-at time=x
+for option in -snapshot -nographic -S -no-reboot -no-shutdown -print-hash; do
+    bad "takes no value" -$option=yes
+done
+bad "unknown option '-frobnicate'" -frobnicate
+bad "did you mean -serial" -serail null
+bad "not implemented" -smp 4
+bad "not implemented" -enable-kvm
+bad "not implemented" -machine q35
+
+# A port that somebody has.
+port=$((20000 + $$ % 20000))
+"$tick86" -S -display none -monitor "tcp:127.0.0.1:$port,server,nowait" </dev/null 2>/dev/null &
+background+=($!)
+for ((n = 0; n < 100; n++)); do
+    ! { exec 3<>"/dev/tcp/127.0.0.1/$port"; } 2>/dev/null || break
+    sleep 0.1
+done
+bad "Address already in use" -serial "tcp:127.0.0.1:$port,server,nowait"
+bad "Address already in use" -monitor "tcp:127.0.0.1:$port,server"
+
+# Nothing in the table was forgotten: all options with values but those for which every text is good.
+while read -r option; do
+    case $option in
+    -name | -display) continue ;; # any text; given above each time
+    esac
+    case $tested in
+    *" $option "*) ;;
+    *) fail "option $option is not tried with a bad value" ;;
+    esac
+done < <("$tick86" --help | sed -n 's/^  \(--*[a-zA-Z-]*\)[ =].*/\1/p' | sort -u)
+status=0
+"$tick86" -display window >out 2>errors || status=$?
+[ $status = 1 ] && [ "$(wc -l <errors)" = 1 ] && grep -q curses errors || fail "-display window: status $status"
+exit $failed
