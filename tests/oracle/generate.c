@@ -206,7 +206,8 @@ static uint32_t data_address(struct rng *r, bool is_low)
     unsigned p = rng_below(r, WINDOW_PAGES - 1), choice = rng_below(r, 32);
 
     if (choice < 2) { /* anything in the window, bad or not */
-        return base + rng_below(r, WINDOW_PAGES * PAGE);
+        uint32_t at = base + rng_below(r, WINDOW_PAGES * PAGE);
+        return page_kind(at) == 'x' ? at + 4 * PAGE : at;
     }
     if (choice < 7) { /* across the end of a page that holds data */
         while (pages[p] != 'w' && pages[p] != 'r') {
@@ -857,6 +858,14 @@ static void flatten_segments(struct test_case *t)
     }
 }
 
+/* Whether the operand lies near the code, which is not the same on both sides. */
+static bool overlaps_code(const struct test_case *t)
+{
+    uint32_t linear = (uint32_t)effective_address(t) + segment_base(t, t->decoded.segment);
+
+    return page_kind(linear) == 'x' || page_kind(linear + 15) == 'x';
+}
+
 static bool make_case(const struct generator *g, const struct opcode *row, struct rng *r, struct test_case *t)
 {
     struct assembly a = { 0 };
@@ -894,6 +903,9 @@ static bool make_case(const struct generator *g, const struct opcode *row, struc
     aim_immediates(t, &a, r);
     size = join(&a, bytes);
     if (decode(g->decoder, bytes, size, t->mode, &t->decoded) != result || t->decoded.opcode != row) {
+        return false;
+    }
+    if (t->decoded.is_memory && overlaps_code(t)) {
         return false;
     }
     if (to_flat(t) && t->decoded.is_memory && (uint32_t)effective_address(t) > 0xfffffe00) {

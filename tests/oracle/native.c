@@ -89,6 +89,7 @@ __asm__(".pushsection .text\n"
         "1:\n"
         "tr_resume:\n"
         "  fninit; ldmxcsr tr_data+252(%rip)\n"
+        "  push $0x202; popfq\n" /* sigreturn leaves NT and ID, and IRETQ faults with NT */
         "  pop %r15; pop %r14; pop %r13; pop %r12; pop %rbp; pop %rbx\n"
         "  ret\n"
         "tr_end:\n"
