@@ -95,7 +95,10 @@ static bool is_open_in_fxsave(const struct test_case *t, uint32_t linear)
 
 bool store_is_masked(const struct test_case *test, uint32_t linear)
 {
-    return result_is_undefined(test) || (test->row && !strcmp(test->row->mnemonic, "fxsave") && is_open_in_fxsave(test, linear));
+    if (!test->row) {
+        return false;
+    }
+    return result_is_undefined(test) || (!strcmp(test->row->mnemonic, "fxsave") && is_open_in_fxsave(test, linear));
 }
 
 static uint32_t flags_mask(const struct test_case *test, const struct outcome *native)
@@ -103,8 +106,9 @@ static uint32_t flags_mask(const struct test_case *test, const struct outcome *n
     static const uint32_t bits[6] = { FLAG_CF, FLAG_PF, FLAG_AF, FLAG_ZF, FLAG_SF, FLAG_OF };
     uint32_t mask = FLAGS_STATUS | FLAGS_SYSTEM;
 
+    unsigned undefined = test->undefined | (native->vector != ENDED_HERE ? test->undefined_inside : 0u);
     for (unsigned k = 0; k < 6; k++) {
-        mask &= test->undefined >> k & 1 ? ~bits[k] : ~0u;
+        mask &= undefined >> k & 1 ? ~bits[k] : ~0u;
     }
     /* The end of a run is a fault on one side and a jump on the other. */
     return native->vector == ENDED_HERE ? mask & ~FLAG_RF : mask;

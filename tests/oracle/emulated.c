@@ -53,8 +53,8 @@ static void build_tables(void)
         put64(P_KERNEL + K_GDT + 8 * k, descriptor(0, 0xfffff, linux_gdt[k]));
     }
     put64(P_KERNEL + K_GDT + SELECTOR_TSS, descriptor(KERNEL + K_TSS, 0x67, 0x8b));
-    put64(P_KERNEL + K_GDT + SELECTOR_LDT, descriptor(KERNEL + K_LDT, LDT_ENTRIES * 8 - 1, 0x82));
-    for (unsigned k = 0; k < LDT_ENTRIES; k++) {
+    put64(P_KERNEL + K_GDT + SELECTOR_LDT, descriptor(KERNEL + K_LDT, LDT_COUNT * 8 - 1, 0x82));
+    for (unsigned k = 0; k < LDT_COUNT; k++) {
         const struct ldt_entry *e = &ldt_entries[k];
         /* Linux sets the accessed bit (fill_ldt). */
         uint32_t attributes = ATTR_S | ATTR_DPL | ATTR_ACCESSED | (e->is_absent ? 0 : ATTR_P) |

@@ -3,7 +3,7 @@
  * Bytes are made of prefixes, the row's opcode and random ModRM, SIB, displacement and immediate; the decoder under test
  * tells what they mean, and registers are then bent so that memory operands, stacks and branch targets fall where
  * something interesting is. A wrong decoder shows in the comparison like any other error: the host decodes by itself. */
-#include "tests/oracle/oracle.h"
+#include "tests/oracle/generate.h"
 
 #include <string.h>
 
@@ -158,7 +158,7 @@ static void any_extended(struct rng *r, uint8_t *at)
 }
 
 /* Operand bytes in memory: of any type, as only the instruction knows. */
-static void any_bytes(struct rng *r, uint8_t *at, unsigned size)
+void any_bytes(struct rng *r, uint8_t *at, unsigned size)
 {
     unsigned kind = rng_below(r, 5);
 
@@ -199,7 +199,7 @@ static void any_bytes(struct rng *r, uint8_t *at, unsigned size)
 enum place { PLACE_ANY, PLACE_WRITABLE };
 
 /* An address in the window: mostly plain data, sometimes across or in bad pages. */
-static uint32_t data_address(struct rng *r, bool is_low)
+uint32_t data_address(struct rng *r, bool is_low)
 {
     const char *pages = window_pages[!is_low];
     uint32_t base = window_base[!is_low];
@@ -229,7 +229,7 @@ static uint32_t data_address(struct rng *r, bool is_low)
 }
 
 /* Where a stack may be: room on both sides most of the time. */
-static uint32_t stack_address(struct rng *r, bool is_low)
+uint32_t stack_address(struct rng *r, bool is_low)
 {
     if (rng_one_in(r, 8)) {
         return data_address(r, is_low);
@@ -238,7 +238,7 @@ static uint32_t stack_address(struct rng *r, bool is_low)
     return rng_one_in(r, 6) ? at + rng_below(r, 4) : at;
 }
 
-static void add_poke(struct test_case *t, uint32_t linear, const uint8_t *bytes, unsigned size)
+void add_poke(struct test_case *t, uint32_t linear, const uint8_t *bytes, unsigned size)
 {
     if (t->poke_count < POKES_MAX && size <= POKE_BYTES) {
         struct poke *poke = &t->pokes[t->poke_count++];
@@ -250,15 +250,7 @@ static void add_poke(struct test_case *t, uint32_t linear, const uint8_t *bytes,
 
 /* ---- bytes ---- */
 
-struct assembly {
-    uint8_t prefixes[8];
-    unsigned prefix_count;
-    uint8_t body[24]; /* opcode and on */
-    unsigned opcode_size;
-    unsigned body_size;
-};
-
-static bool has_operand(const struct opcode *row, unsigned kind)
+bool has_operand(const struct opcode *row, unsigned kind)
 {
     for (unsigned k = 0; k < 3; k++) {
         if (operand_codes[row->operands[k]].kind == kind) {
@@ -279,7 +271,7 @@ static void add_prefix(struct assembly *a, struct rng *r, uint8_t byte)
     }
 }
 
-static void choose_prefixes(struct assembly *a, const struct opcode *row, struct rng *r)
+void choose_prefixes(struct assembly *a, const struct opcode *row, struct rng *r)
 {
     static const uint8_t segments[6] = { 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65 };
     bool is_string = (row->attributes & OP_STRING) != 0;
@@ -319,7 +311,7 @@ static void choose_prefixes(struct assembly *a, const struct opcode *row, struct
     }
 }
 
-static void choose_body(struct assembly *a, const struct opcode *row, struct rng *r)
+void choose_body(struct assembly *a, const struct opcode *row, struct rng *r)
 {
     unsigned at = 0;
 
@@ -356,7 +348,7 @@ static void choose_body(struct assembly *a, const struct opcode *row, struct rng
     a->body[at + 1] = (uint8_t)rng_next(r); /* SIB */
 }
 
-static unsigned join(const struct assembly *a, uint8_t *out)
+unsigned join(const struct assembly *a, uint8_t *out)
 {
     memcpy(out, a->prefixes, a->prefix_count);
     memcpy(out + a->prefix_count, a->body, sizeof a->body);
@@ -392,10 +384,10 @@ static uint64_t address_mask(const struct decoded *d)
 
 static uint32_t selector_base(uint16_t selector)
 {
-    return selector & 4 && (selector >> 3) < LDT_ENTRIES ? ldt_entries[selector >> 3].base : 0;
+    return selector & 4 && (selector >> 3) < LDT_COUNT ? ldt_entries[selector >> 3].base : 0;
 }
 
-static uint64_t effective_address(const struct test_case *t)
+uint64_t effective_address(const struct test_case *t)
 {
     const struct decoded *d = &t->decoded;
     const uint64_t *gpr = t->initial.gpr;
@@ -406,7 +398,7 @@ static uint64_t effective_address(const struct test_case *t)
     return ea & address_mask(d);
 }
 
-static uint32_t segment_base(const struct test_case *t, unsigned segment)
+uint32_t segment_base(const struct test_case *t, unsigned segment)
 {
     return selector_base(t->initial.selector[segment]);
 }
@@ -420,7 +412,7 @@ static void set_address_register(struct test_case *t, unsigned reg, uint64_t val
 }
 
 /* Makes the operand's address `linear`: by its displacement where that is wide enough, or by its base. */
-static void aim_operand(struct test_case *t, struct assembly *a, uint32_t linear)
+void aim_operand(struct test_case *t, struct assembly *a, uint32_t linear)
 {
     struct decoded *d = &t->decoded;
     uint64_t want = linear - segment_base(t, d->segment);
@@ -461,7 +453,7 @@ static uint16_t any_selector(struct rng *r, const struct generator *g)
     return !g->host.has_code32 && (selector & ~3u) == (SELECTOR_CODE32 & ~3u) ? SELECTOR_DATA : selector;
 }
 
-static bool is_one_of(const char *mnemonic, const char *const *list)
+bool is_one_of(const char *mnemonic, const char *const *list)
 {
     for (; *list; list++) {
         if (!strcmp(mnemonic, *list)) {
@@ -471,7 +463,7 @@ static bool is_one_of(const char *mnemonic, const char *const *list)
     return false;
 }
 
-static bool loads_segment(const struct opcode *row)
+bool loads_segment(const struct opcode *row)
 {
     static const char *const loads[] = { "les", "lds", "lss", "lfs", "lgs", NULL };
 
@@ -479,14 +471,14 @@ static bool loads_segment(const struct opcode *row)
            (!strcmp(row->mnemonic, "pop") && operand_codes[row->operands[0]].kind == KIND_SEG);
 }
 
-static bool takes_selector(const struct opcode *row)
+bool takes_selector(const struct opcode *row)
 {
     static const char *const takes[] = { "lar", "lsl", "verr", "verw", "arpl", "lldt", "ltr", NULL };
 
     return loads_segment(row) || is_one_of(row->mnemonic, takes);
 }
 
-static bool is_far(const struct opcode *row)
+bool is_far(const struct opcode *row)
 {
     static const char *const fars[] = { "callf", "jmpf", "retf", "iret", NULL };
 
@@ -596,7 +588,7 @@ static void default_fx(uint8_t *fx)
 
 /* ---- a case ---- */
 
-static void choose_state(struct test_case *t, const struct generator *g, struct rng *r)
+void choose_state(struct test_case *t, const struct generator *g, struct rng *r)
 {
     struct state *s = &t->initial;
     static const uint16_t extras[] = { LDT_SMALL, LDT_DOWN, LDT_READONLY, LDT_SMALL, LDT_DATA16, LDT_EXECUTE };
@@ -633,7 +625,7 @@ static void choose_state(struct test_case *t, const struct generator *g, struct 
     }
 }
 
-static bool is_fpu_row(const struct opcode *row)
+bool is_fpu_row(const struct opcode *row)
 {
     static const char *const extensions[] = { "MMX", "SSE", "SSE2", "SSE3", "SSSE3", "SSE41", "SSE42", "AES", "PCLMUL", "FXSR",
                                               "PCLMULQDQ", "AESNI", "SSE4_1", "SSE4_2", NULL };
@@ -762,28 +754,38 @@ static void aim_immediates(struct test_case *t, struct assembly *a, struct rng *
 }
 
 /* Whether the addresses in the instruction have a size that matters. */
-static bool uses_addresses(const struct decoded *d)
+bool uses_addresses(const struct decoded *d)
 {
     static const char *const counted[] = { "loop", "loope", "loopne", "jcxz", NULL };
 
     return d->is_memory || (d->opcode->attributes & (OP_STRING | OP_XLAT)) || is_one_of(d->opcode->mnemonic, counted);
 }
 
+/* Whether it reads the selector of CS. */
+static bool names_cs(const struct test_case *t)
+{
+    const struct operand_code *first = &operand_codes[t->row->operands[0]], *second = &operand_codes[t->row->operands[1]];
+
+    return ((first->kind == KIND_S || second->kind == KIND_S) && (t->decoded.modrm >> 3 & 7) == SEG_CS) ||
+           (first->kind == KIND_SEG && first->number == SEG_CS);
+}
+
 /* Rows that do something else in 64-bit mode, or that cannot be had there. */
-static bool has_64bit_counterpart(const struct test_case *t)
+bool has_64bit_counterpart(const struct test_case *t)
 {
     const struct opcode *row = t->row;
     const struct decoded *d = &t->decoded;
     const struct operand_code *first = &operand_codes[row->operands[0]], *second = &operand_codes[row->operands[1]];
 
-    if ((row->attributes & (OP_NOT64 | OP_STACK | OP_STACK2 | OP_DEF64)) || is_far(row) || first->kind == KIND_C ||
+    /* 64-bit code has no 32-bit pushes and pops, but those of 16 bits are the same. */
+    if (d->operand_size != 1 && (row->attributes & (OP_STACK | OP_STACK2 | OP_DEF64))) {
+        return false;
+    }
+    if ((row->attributes & OP_NOT64) || is_far(row) || first->kind == KIND_C ||
         first->kind == KIND_D || second->kind == KIND_C || second->kind == KIND_D) {
         return false;
     }
     if ((row->attributes & OP_BRANCH) && (first->kind != KIND_J || d->operand_size == 1)) {
-        return false;
-    }
-    if ((first->kind == KIND_S || second->kind == KIND_S) && (d->modrm >> 3 & 7) == SEG_CS) {
         return false;
     }
     return !(uses_addresses(d) && d->address_size == 0);
@@ -801,7 +803,7 @@ static unsigned count_overrides(const struct assembly *a)
 }
 
 /* The same instruction as native code of another mode; false when there is none. */
-static bool convert(struct test_case *t, struct assembly *a)
+bool convert(struct test_case *t, struct assembly *a)
 {
     const struct decoded *d = &t->decoded;
     uint8_t bytes[40];
@@ -812,6 +814,9 @@ static bool convert(struct test_case *t, struct assembly *a)
         return false;
     }
     if (!to64 && ((t->row->attributes & OP_BRANCH) || is_far(t->row))) {
+        return false;
+    }
+    if (names_cs(t)) {
         return false;
     }
     if (t->row->prefix != PREFIX_66 && t->row->prefix != PREFIX_NONE) {
@@ -833,7 +838,7 @@ static bool convert(struct test_case *t, struct assembly *a)
 }
 
 /* The mode of the native code: the same where the host has it. */
-static unsigned native_mode(const struct generator *g, unsigned mode)
+unsigned native_mode(const struct generator *g, unsigned mode)
 {
     if ((mode & MODE_CODE64) || (mode & MODE_CODE32 ? g->host.has_code32 : g->host.has_ldt)) {
         return mode;
@@ -842,13 +847,13 @@ static unsigned native_mode(const struct generator *g, unsigned mode)
 }
 
 /* Does 64-bit code stand for other code? */
-static bool to_flat(const struct test_case *t)
+bool to_flat(const struct test_case *t)
 {
     return (t->native_mode & MODE_CODE64) && !(t->mode & MODE_CODE64);
 }
 
 /* In 64-bit code ES, CS, SS and DS have no base, limit or rights, and FS and GS are the process's own until loaded. */
-static void flatten_segments(struct test_case *t)
+void flatten_segments(struct test_case *t)
 {
     uint16_t *selectors = t->initial.selector;
 
@@ -910,6 +915,10 @@ static bool make_case(const struct generator *g, const struct opcode *row, struc
     }
     if (to_flat(t) && t->decoded.is_memory && (uint32_t)effective_address(t) > 0xfffffe00) {
         return false; /* would go beyond 4 GiB there */
+    }
+    if (to_flat(t) && (row->attributes & (OP_STACK | OP_STACK2)) &&
+        (t->initial.gpr[REG_SP] - 4096 > 0xffffe000 || t->initial.gpr[REG_BP] > 0xfffffe00)) {
+        return false;
     }
     t->code_size = t->decoded.length;
     memcpy(t->code, bytes, t->code_size);

@@ -7,7 +7,7 @@
 const char *const window_pages[WINDOWS] = { "-wwr-ww-xx-r--ww", "xx-wwr-w--------" };
 const uint32_t window_base[WINDOWS] = { WINDOW_LOW, WINDOW_HIGH };
 
-const struct ldt_entry ldt_entries[LDT_ENTRIES] = {
+const struct ldt_entry ldt_entries[LDT_COUNT] = {
     { 0, 0xfffff, false, true, true, false, false, false },             /* LDT_CODE16 */
     { WINDOW_LOW, 0xffff, false, false, false, false, false, false },   /* LDT_DATA16 */
     { WINDOW_HIGH, 0x4fff, true, false, false, false, false, false },   /* LDT_SMALL */

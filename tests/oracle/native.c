@@ -155,6 +155,7 @@ static void on_signal(int signal, siginfo_t *info, void *context)
     for (unsigned k = 0; k < 2 && signal == SIGTRAP; k++) {
         if (result->state.rip == TRAMPOLINE + (uintptr_t)((k ? tr_exit1 : tr_exit0) - tr_begin)) {
             result->state.rip = exits[k];
+            result->state.selector[SEG_CS] = 0;
             result->vector = ENDED_HERE;
         }
     }
@@ -218,7 +219,7 @@ static bool map_trampoline(void)
 /* Some hypervisors accept modify_ldt but keep LDT selectors from being loaded: LAR tells. */
 static bool install_ldt(void)
 {
-    for (unsigned k = 0; k < LDT_ENTRIES; k++) {
+    for (unsigned k = 0; k < LDT_COUNT; k++) {
         const struct ldt_entry *e = &ldt_entries[k];
         struct user_desc d = { .entry_number = k, .base_addr = e->base, .limit = e->limit };
         d.seg_32bit = e->is_32bit;
@@ -369,8 +370,11 @@ void native_run(const struct test_case *test, struct outcome *out)
     if (test->native_mode != test->mode) {
         out->state.selector[SEG_CS] = 0; /* that of other code */
     }
-    if (out->state.rip == start) {
-        out->state.rip = s->rip;
+    for (unsigned k = 0; k < test->count || k == 0; k++) {
+        if (out->state.rip == start + test->native_starts[k]) {
+            out->state.rip = s->rip + test->starts[k];
+            break;
+        }
     }
 }
 

@@ -40,14 +40,14 @@ enum {
     LDT_ABSENT = 0x37,
     LDT_DOWN16 = 0x3f,   /* expand-down, low window, limit 1FFFh, 16-bit */
     LDT_CODE_SMALL = 0x47, /* 16-bit code, low window, limit FFFFh */
-    LDT_ENTRIES = 9
+    LDT_COUNT = 9
 };
 
 struct ldt_entry {
     uint32_t base, limit; /* limit in bytes, or pages when `in_pages` */
     bool is_32bit, in_pages, is_code, is_expand_down, is_fixed /* read-only or execute-only */, is_absent;
 };
-extern const struct ldt_entry ldt_entries[LDT_ENTRIES];
+extern const struct ldt_entry ldt_entries[LDT_COUNT];
 
 /* ---- a case ---- */
 
@@ -62,7 +62,7 @@ struct state {
 /* How a run ended. */
 enum { ENDED_HERE = 0xff /* at an exit, or at another HLT */, ENDED_NEVER = 0xfe, ENDED_CRASH = 0xfd };
 
-enum { POKES_MAX = 8, POKE_BYTES = 64, STORES_MAX = 24, CODE_MAX = 96 };
+enum { POKES_MAX = 8, POKE_BYTES = 64, STORES_MAX = 24, CODE_MAX = 96, SEQUENCE_MAX = 7 };
 struct poke {
     uint32_t linear;
     uint8_t size;
@@ -97,6 +97,10 @@ struct test_case {
     uint8_t native_size;
     bool restores_fs; /* the code may load FS or GS */
     uint8_t undefined;        /* status flags not to compare, STATUS_* */
+    /* Several instructions: where each begins in both codes, and the flags not to compare when one of them faults. */
+    unsigned count;
+    uint8_t starts[SEQUENCE_MAX], native_starts[SEQUENCE_MAX];
+    uint8_t undefined_inside;
 };
 
 struct rng {
@@ -134,6 +138,10 @@ struct generator {
     struct host_modes host;
 };
 bool generate(const struct generator *g, const struct opcode *row, uint64_t seed, struct test_case *out);
+/* Whether 64-bit code could stand for the case. */
+bool has_64bit_counterpart(const struct test_case *t);
+/* Several instructions in a row, to see flags and registers go from one to the next. */
+bool generate_sequence(const struct generator *g, uint64_t seed, struct test_case *out);
 /* Why a row is not compared with the host, or NULL. */
 const char *row_exemption(const struct opcode *row);
 

@@ -66,7 +66,7 @@ void text_print(FILE *out, const struct test_case *t, const struct outcome *o)
         print_bytes(out, "fx", s->fx, fx_size(s->fx));
     }
     print_places(out, "poke", t->pokes, t->poke_count);
-    fprintf(out, " single=%d undef=%x -> vector=%x error=%x cr2=%llx at=%llx flags=%x", t->single, (unsigned)t->undefined,
+    fprintf(out, " single=%d undef=%x -> vector=%x error=%x cr2=%llx at=%llx flags=%x", t->single, (unsigned)(t->undefined | (o->vector != ENDED_HERE ? t->undefined_inside : 0u)),
             (unsigned)o->vector, (unsigned)o->error, (unsigned long long)(o->vector == VEC_PF ? o->cr2 : 0),
             (unsigned long long)after->rip, (unsigned)after->rflags);
     for (unsigned k = 0; k < registers; k++) {
