@@ -167,8 +167,9 @@ struct insn {
 enum { TLB_ENTRIES = 1024, TLB_MODES = 2 /* supervisor, user */ };
 
 /* Tags hold the linear page address when that kind of access may go straight to host memory at (linear + addend), and
- * TLB_INVALID in bit 0 otherwise. 32 bytes, aligned. */
-#define TLB_INVALID UINT64_C(1)
+ * TLB_INVALID otherwise, which no address ever compares equal to, not even with its low four bits kept (aligned accesses).
+ * 32 bytes, aligned. */
+#define TLB_INVALID (~UINT64_C(0))
 struct tlb_entry {
     uint64_t read_tag, write_tag, fetch_tag;
     uintptr_t addend;

@@ -333,7 +333,8 @@ void choose_body(struct assembly *a, const struct opcode *row, struct rng *r)
     }
     uint8_t modrm = (uint8_t)rng_next(r);
     bool wants_memory = has_operand(row, KIND_M) || rng_below(r, 8) < 5;
-    if (has_operand(row, KIND_ST) || has_operand(row, KIND_R)) {
+    if (has_operand(row, KIND_ST) || has_operand(row, KIND_R) || has_operand(row, KIND_U) || has_operand(row, KIND_N) ||
+        has_operand(row, KIND_RR)) {
         wants_memory = false;
     }
     if (wants_memory) {
@@ -591,7 +592,7 @@ static void default_fx(uint8_t *fx)
 void choose_state(struct test_case *t, const struct generator *g, struct rng *r)
 {
     struct state *s = &t->initial;
-    static const uint16_t extras[] = { LDT_SMALL, LDT_DOWN, LDT_READONLY, LDT_SMALL, LDT_DATA16, LDT_EXECUTE };
+    static const uint16_t extras[] = { LDT_SMALL, LDT_DOWN, LDT_READONLY, LDT_SMALL, LDT_DATA16, LDT_DOWN16 };
 
     for (unsigned k = 0; k < 16; k++) {
         s->gpr[k] = any_value(r);
@@ -663,7 +664,8 @@ static void aim_registers(struct test_case *t, const struct generator *g, struct
     bool ss16 = s->selector[SEG_SS] == LDT_DATA16 || s->selector[SEG_SS] == LDT_DOWN16;
 
     uint32_t stack = stack_address(r, ss16 || rng_one_in(r, 6));
-    s->gpr[REG_SP] = ss16 ? (s->gpr[REG_SP] & 0xffff0000) | (stack & 0xffff) : stack - segment_base(t, SEG_SS);
+    /* IRET to a 16-bit stack leaves the upper half of ESP, which points to native.c's trampoline. */
+    s->gpr[REG_SP] = ss16 ? 0x3fff0000 | (stack & 0xffff) : stack - segment_base(t, SEG_SS);
     if (rng_below(r, 2)) {
         s->gpr[REG_BP] = stack_address(r, ss16) - segment_base(t, SEG_SS);
     }
@@ -686,6 +688,11 @@ static void aim_registers(struct test_case *t, const struct generator *g, struct
         }
     }
     static const char *const counted[] = { "loop", "loope", "loopne", "jcxz", NULL };
+    if (!strncmp(row->mnemonic, "maskmov", 7)) {
+        uint32_t to = data_address(r, is_short);
+        set_address_register(t, REG_DI, to - segment_base(t, d->segment));
+        fill_operand(t, g, r, to);
+    }
     if (is_one_of(row->mnemonic, counted) && rng_below(r, 2)) {
         set_address_register(t, REG_CX, rng_below(r, 3));
     }
@@ -756,7 +763,7 @@ static void aim_immediates(struct test_case *t, struct assembly *a, struct rng *
 /* Whether the addresses in the instruction have a size that matters. */
 bool uses_addresses(const struct decoded *d)
 {
-    static const char *const counted[] = { "loop", "loope", "loopne", "jcxz", NULL };
+    static const char *const counted[] = { "loop", "loope", "loopne", "jcxz", "maskmovq", "maskmovdqu", NULL };
 
     return d->is_memory || (d->opcode->attributes & (OP_STRING | OP_XLAT)) || is_one_of(d->opcode->mnemonic, counted);
 }

@@ -134,8 +134,10 @@ static void on_signal(int signal, siginfo_t *info, void *context)
     }
     __asm__ volatile("mov %0, %%ds; mov %0, %%es" ::"r"(0x2b));
     if (!is_inside) {
-        static const char message[] = "oracle: signal outside of a case\n";
-        if (write(2, message, sizeof message - 1) < 0) {
+        char message[100];
+        int length = snprintf(message, sizeof message, "oracle: signal %d at %llx outside of a case\n", signal,
+                              (unsigned long long)g[REG_RIP]);
+        if (write(2, message, (size_t)length) < 0) {
             _exit(4);
         }
         _exit(3);

@@ -46,7 +46,7 @@ static bool fits(const struct opcode *row)
     static const char *const unfit[] = { "cmpxchg8b", "shld", "shrd", "bsf", "bsr", "bswap", "fcomi", "fcomip", "fucomi", "fucomip", "fsin", "fcos",
                                          "fsincos", "fptan", "fpatan", "fyl2x", "fyl2xp1", "f2xm1", "fxsave", "fxrstor",
                                          "fnsave", "fnstenv", "fldenv", "frstor", "ldmxcsr", "int", "int3", "into", "hlt", "ud0", "ud1",
-                                         "ud2", "cli", "sti", "popf", "lahf", NULL };
+                                         "ud2", "maskmovq", "maskmovdqu", "rcpps", "rcpss", "rsqrtps", "rsqrtss", "cli", "sti", "popf", "lahf", NULL };
 
     if ((row->attributes & (OP_STRING | OP_XLAT | OP_IO | OP_CPL0 | OP_ENDS | OP_BRANCH | OP_NOT64 | OP_STACK | OP_STACK2)) ||
         row_exemption(row) || is_one_of(row->mnemonic, unfit) || takes_selector(row) || is_far(row)) {
