@@ -891,6 +891,7 @@ static bool make_case(const struct generator *g, const struct opcode *row, struc
     }
     t->native_mode = native_mode(g, t->mode);
     t->uses_fpu = is_fpu_row(row);
+    t->lands_in_code32 = is_far(row);
     choose_prefixes(&a, row, r);
     choose_body(&a, row, r);
     unsigned size = join(&a, bytes);

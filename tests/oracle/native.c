@@ -229,7 +229,7 @@ static bool install_ldt(void)
         d.read_exec_only = e->is_fixed;
         d.limit_in_pages = e->in_pages;
         d.seg_not_present = e->is_absent;
-        d.useable = 1;
+        d.useable = 0; /* it becomes the AVL bit, which LAR shows */
         if (syscall(SYS_modify_ldt, 0x11, &d, sizeof d) != 0) {
             return false;
         }
@@ -301,7 +301,8 @@ static void put_exit(const struct test_case *test, unsigned number)
     } else {
         /* With an operand-size prefix in 16-bit code. */
         uint8_t jump[EXIT_BYTES] = { 0x66, 0xea, 0, 0, 0, 0, SELECTOR_CODE64, 0 };
-        unsigned skip = test->native_mode & MODE_CODE32 ? 1 : 0;
+        bool is_code32 = (test->native_mode & MODE_CODE32) || (number && test->lands_in_code32);
+        unsigned skip = is_code32 ? 1 : 0;
         store_le32(jump + 2, to);
         put_code(test->exits[number], jump + skip, EXIT_BYTES - skip);
     }

@@ -95,6 +95,7 @@ struct test_case {
     unsigned native_mode;
     uint8_t native_code[CODE_MAX];
     uint8_t native_size;
+    bool lands_in_code32; /* exits[1] is reached by a far transfer to the flat 32-bit segment */
     bool restores_fs; /* the code may load FS or GS */
     uint8_t undefined;        /* status flags not to compare, STATUS_* */
     /* Several instructions: where each begins in both codes, and the flags not to compare when one of them faults. */
