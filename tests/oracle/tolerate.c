@@ -7,7 +7,7 @@
 #include <string.h>
 
 enum { RULE_PORTS, RULE_LOOP, RULE_LOCK_VERIFY, RULE_COMPARE_C1, RULE_COMPARE_UNMASKED, RULE_ENVIRONMENT, RULE_LOGARITHM,
-       RULE_FUNCTION, RULE_COUNT_BITS, RULE_REPEAT_RF, RULE_FX_ALIGNMENT, RULE_ESTIMATE, RULE_MOVE_ALIGNMENT, RULE_MASKED_MOVE, RULE_REPEAT_FLAGS, RULE_COUNT };
+       RULE_FUNCTION, RULE_COUNT_BITS, RULE_REPEAT_RF, RULE_FX_ALIGNMENT, RULE_ESTIMATE, RULE_MOVE_ALIGNMENT, RULE_MASKED_MOVE, RULE_REPEAT_FLAGS, RULE_MXCSR_MM, RULE_COUNT };
 
 const char *const tolerance_rules[RULE_COUNT + 1] = {
     [RULE_PORTS] = "INS and OUTS with REP and count 0: AMD Zen checks the ports all the same; SDM vol. 2, REP: nothing is done",
@@ -25,6 +25,7 @@ const char *const tolerance_rules[RULE_COUNT + 1] = {
     [RULE_MOVE_ALIGNMENT] = "#AC of a misaligned access of 16 bytes at CPL 3 with AC: varies (SDM vol. 2, 2.4, type 4)",
     [RULE_MASKED_MOVE] = "MASKMOVQ that faults: AMD Zen has changed to MMX state by then",
     [RULE_REPEAT_FLAGS] = "status flags at a fault in repeated CMPS and SCAS: as before the instruction by SDM vol. 2, REP; AMD Zen keeps those of the last iteration",
+    [RULE_MXCSR_MM] = "MXCSR bit 17: reserved, #GP (SDM vol. 1, 10.2.3); AMD processors have misaligned SSE mode there (AMD64 APM vol. 1, 4.2.2)",
     [RULE_COUNT] = NULL,
 };
 
@@ -156,6 +157,7 @@ static bool tolerate_environment(const struct test_case *t, const struct outcome
         return false;
     }
     emulated->cr2 = native->cr2;
+    emulated->error = native->error; /* that byte's page may lack another right */
     return true;
 }
 
@@ -197,6 +199,7 @@ static bool applies(unsigned rule, const struct test_case *t, const struct outco
     static const char *const loops[] = { "loope", "loopne", NULL };
     static const char *const verifies[] = { "verr", "verw", NULL };
     static const char *const images[] = { "fxsave", "fxrstor", NULL };
+    static const char *const mxcsr_loads[] = { "ldmxcsr", "fxrstor", NULL };
     static const char *const scanned[] = { "cmps", "scas", NULL };
     static const char *const scans[] = { "bsf", "bsr", NULL };
     uint64_t count_mask = t->decoded.address_size == 0 ? 0xffff : 0xffffffff;
@@ -229,6 +232,10 @@ static bool applies(unsigned rule, const struct test_case *t, const struct outco
     case RULE_MOVE_ALIGNMENT:
         whole = is_wide_unaligned(t) && native->vector != emulated->vector &&
                 (native->vector == VEC_AC || emulated->vector == VEC_AC);
+        break;
+    case RULE_MXCSR_MM:
+        whole = is_one_of(t, mxcsr_loads) && emulated->vector == VEC_GP && (native->vector == ENDED_HERE || native->vector == VEC_DB) &&
+                (load_le32(native->state.fx + 24) >> 17 & 1);
         break;
     case RULE_REPEAT_FLAGS:
         if (is_one_of(t, scanned) && t->decoded.repeat && native->vector == emulated->vector && native->vector != ENDED_HERE) {
