@@ -218,10 +218,12 @@ static bool b_fxrstor(struct cpu *cpu, const struct insn *insn)
 {
     uint8_t image[IMAGE_END];
     bool has_sse = (cpu->cr4 & CR4_OSFXSR) != 0;
-    uint64_t linear;
+    uint64_t linear, last;
 
+    /* The whole area is read, its reserved end too. */
     if (!x87_available(cpu) || !simd_area(cpu, insn, ACCESS_READ, IMAGE_SIZE, 16, &linear) ||
-        !simd_area_read(cpu, linear, 0, IMAGE_END, image)) {
+        !simd_area_read(cpu, linear, 0, IMAGE_END, image) ||
+        !linear_read(cpu, linear + IMAGE_SIZE - sizeof last, sizeof last, false, &last)) {
         return false;
     }
     uint32_t mxcsr = host_load32(image + IMAGE_MXCSR);

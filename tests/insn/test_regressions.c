@@ -58,7 +58,7 @@ static void run_line(const char *line, unsigned number)
         if (!same && tolerate(&test, &expected, &got)) {
             same = compare(&test, &expected, &got, why, sizeof why);
         }
-        same = stores_match(&expected, &got, why, sizeof why) && same;
+        same = (got.is_tolerated || stores_match(&expected, &got, why, sizeof why)) && same;
         clear_memory(&test);
         ck_assert_msg(same, "regressions.txt:%u (%s): expected/got:%s", number, way ? "blocks" : "single", why);
     }

@@ -27,6 +27,7 @@ const char *row_exemption(const struct opcode *row)
         { "sysenter", "enters the host's kernel" },
         { "syscall", "enters the host's kernel" },
         { "xgetbv", "tells about the host's kernel" },
+        { "xsetbv", "depends on what the host's kernel allows" },
         { "xsave", "saves state that the interpreter does not have" },
         { "xrstor", "loads state that the interpreter does not have" },
         { "xsaveopt", "saves state that the interpreter does not have" },

@@ -105,8 +105,10 @@ static bool run_case(const struct test_case *test, bool prints)
 
     native_run(test, &native);
     emulated_run(test, &emulated);
-    if (test->native_mode != test->mode && native.vector == VEC_PF && native.cr2 >> 32) {
-        restore(test); /* an offset that wraps at 4 GiB in 32-bit code only */
+    bool is_beyond = test->native_mode != test->mode && native.vector == VEC_PF && native.cr2 >> 32;
+    bool names_ldt = !progress->host.has_ldt && native.vector == VEC_GP && (native.error & 4);
+    if (is_beyond || names_ldt) {
+        restore(test); /* an offset that wraps at 4 GiB in 32-bit code only; a selector of the table that the host lacks */
         return true;
     }
     progress->faulted += native.vector != ENDED_HERE;
@@ -120,7 +122,7 @@ static bool run_case(const struct test_case *test, bool prints)
             }
         }
     }
-    same &= memory_is_equal(test, why, sizeof why);
+    same &= emulated.is_tolerated || memory_is_equal(test, why, sizeof why);
     if (!same || prints) {
         outcome_stores(test, &native, native_page);
     }

@@ -74,6 +74,7 @@ struct outcome {
     uint8_t vector; /* exception, or ENDED_* */
     uint32_t error;
     uint64_t cr2;
+    bool is_tolerated;    /* a rule took it all, memory too */
     unsigned store_count; /* what changed in memory; filled in by outcome_stores */
     struct poke stores[STORES_MAX];
 };

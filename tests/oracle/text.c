@@ -3,7 +3,7 @@
  *   MNEMONIC KEY=VALUE ... -> KEY=VALUE ...
  *
  * Before the arrow: mode (16, 32, 64), at (EIP), code, exits, registers, flags, sel (ES CS SS DS FS GS), fx (FXSAVE
- * image, zeros at the end left out), poke (address:bytes), single, undef (status flags not compared). Behind it: what a
+ * image, zeros at the end left out), poke (address:bytes), operand (linear address), single, undef (status flags not compared). Behind it: what a
  * processor did: vector (ff: ran through), error, cr2, at, flags, the registers, sel and fx that changed, store
  * (address:bytes). Numbers are hexadecimal, bytes in memory order. */
 #include "tests/oracle/oracle.h"
@@ -66,6 +66,9 @@ void text_print(FILE *out, const struct test_case *t, const struct outcome *o)
         print_bytes(out, "fx", s->fx, fx_size(s->fx));
     }
     print_places(out, "poke", t->pokes, t->poke_count);
+    if (t->operand) {
+        fprintf(out, " operand=%x", (unsigned)t->operand);
+    }
     fprintf(out, " single=%d undef=%x -> vector=%x error=%x cr2=%llx at=%llx flags=%x", t->single, (unsigned)(t->undefined | (o->vector != ENDED_HERE ? t->undefined_inside : 0u)),
             (unsigned)o->vector, (unsigned)o->error, (unsigned long long)(o->vector == VEC_PF ? o->cr2 : 0),
             (unsigned long long)after->rip, (unsigned)after->rflags);
@@ -162,6 +165,8 @@ static bool parse_before(struct test_case *t, const char *key, const char *value
         t->exits[1] = b;
     } else if (!strcmp(key, "poke")) {
         return parse_place(value, t->pokes, &t->poke_count, POKES_MAX);
+    } else if (!strcmp(key, "operand")) {
+        t->operand = (uint32_t)number;
     } else if (!strcmp(key, "single")) {
         t->single = number != 0;
     } else if (!strcmp(key, "undef")) {
