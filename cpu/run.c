@@ -468,7 +468,9 @@ struct cpu *cpu_create(const struct cpu_board *board, bool use_block_cache, stru
     }
     for (unsigned mode = 0; mode < TLB_MODES; mode++) {
         for (unsigned k = 0; k < TLB_ENTRIES; k++) {
-            cpu->tlb_arrays[mode][k] = (struct tlb_entry){ TLB_INVALID, TLB_INVALID, TLB_INVALID, 0 };
+            cpu->tlb_arrays[mode][k] = (struct tlb_entry){
+                .read_tag = TLB_INVALID, .write_tag = TLB_INVALID, .fetch_tag = TLB_INVALID
+            };
             cpu->tlb_cold[mode][k] = (struct tlb_cold){ .page = TLB_INVALID };
         }
     }

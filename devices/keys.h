@@ -8,6 +8,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#if defined(__GNUC__)
+#pragma GCC visibility push(default) /* what a shared libtick86 exports */
+#endif
+
 enum key_code {
     KEY_NONE = 0x00,
     KEY_A = 0x04, KEY_B, KEY_C, KEY_D, KEY_E, KEY_F, KEY_G, KEY_H, KEY_I, KEY_J, KEY_K, KEY_L, KEY_M, KEY_N, KEY_O,
@@ -119,5 +123,9 @@ const struct key_scancodes *key_scancodes(enum key_code key);
 
 /* Set 2 to set 1 as the keyboard controller translates it (IBM PS/2 Hardware Interface Technical Reference). */
 uint8_t key_translate_set2(uint8_t code);
+
+#if defined(__GNUC__)
+#pragma GCC visibility pop
+#endif
 
 #endif

@@ -16,6 +16,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#if defined(__GNUC__)
+#pragma GCC visibility push(default) /* what a shared libtick86 exports */
+#endif
+
 struct tick86;
 
 enum { TICK86_DISKS = 4, TICK86_SERIAL_PORTS = 2, TICK86_OPTION_ROMS = 8, TICK86_MODULES_MAX = 15 };
@@ -165,5 +169,9 @@ bool tick86_profile_block(const struct tick86 *machine, size_t n, struct tick86_
 bool tick86_profile_handler(const struct tick86 *machine, size_t n, struct tick86_profile_handler *handler);
 
 struct log *tick86_log(struct tick86 *machine);
+
+#if defined(__GNUC__)
+#pragma GCC visibility pop
+#endif
 
 #endif

@@ -7,6 +7,10 @@
 
 #include <stdbool.h>
 
+#if defined(__GNUC__)
+#pragma GCC visibility push(default) /* what a shared libtick86 exports */
+#endif
+
 struct error {
     char message[512];
     char hint[256];
@@ -33,5 +37,9 @@ bool error_hint(struct error *err, const char *format, ...) PRINTF_LIKE(2, 3);
         }                                                                                                              \
     } while (0)
 _Noreturn void bug(const char *file, int line, const char *what);
+
+#if defined(__GNUC__)
+#pragma GCC visibility pop
+#endif
 
 #endif

@@ -10,6 +10,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#if defined(__GNUC__)
+#pragma GCC visibility push(default) /* what a shared libtick86 exports */
+#endif
+
 enum log_level { LOG_ERROR, LOG_GUEST, LOG_TRACE };
 
 typedef void log_sink_fn(void *context, const char *channel, enum log_level level, const char *text);
@@ -47,5 +51,9 @@ static inline bool log_wants(const struct log_channel *channel, enum log_level l
 {
     return level <= channel->level;
 }
+
+#if defined(__GNUC__)
+#pragma GCC visibility pop
+#endif
 
 #endif

@@ -57,7 +57,7 @@ static uint8_t pattern(uint64_t sector, unsigned n)
 static void image_open(struct image *image, uint64_t sectors)
 {
     memset(image, 0, sizeof *image);
-    image->bytes = malloc(sectors * SECTOR_SIZE + 1);
+    image->bytes = malloc((size_t)sectors * SECTOR_SIZE + 1);
     ck_assert_ptr_nonnull(image->bytes);
     for (uint64_t s = 0; s < sectors; s++) {
         for (unsigned n = 0; n < SECTOR_SIZE; n++) {

@@ -101,8 +101,7 @@ START_TEST(faults)
     /* A reserved MXCSR bit: nothing is loaded. */
     rig_flat(r, false);
     RIG_RUN(r, 1, 0x0f, 0xae, 0x06);
-    uint32_t mxcsr = 0x11f80;
-    rig_poke(r, RIG_MEMORY + 24, &mxcsr, 4);
+    rig_poke_dword(r, RIG_MEMORY + 24, 0x11f80);
     r->cpu->fpu.control = 0x37f;
     rig_poke(r, RIG_MEMORY, "\x70\x03", 2);
     ck_assert_int_eq(RIG_RUN(r, 1, 0x0f, 0xae, 0x0e), VEC_GP);
@@ -112,11 +111,10 @@ END_TEST
 
 START_TEST(mxcsr)
 {
-    uint32_t value = 0xbfc0, reserved = 0x10000;
-    rig_poke(r, RIG_MEMORY, &value, 4);
+    rig_poke_dword(r, RIG_MEMORY, 0xbfc0);
     ck_assert_int_eq(RIG_RUN(r, 2, 0x0f, 0xae, 0x16, 0x0f, 0xae, 0x5e, 0x04), -1);
     ck_assert_uint_eq(dword_at(RIG_MEMORY + 4), 0xbfc0);
-    rig_poke(r, RIG_MEMORY, &reserved, 4);
+    rig_poke_dword(r, RIG_MEMORY, 0x10000);
     ck_assert_int_eq(RIG_RUN(r, 1, 0x0f, 0xae, 0x16), VEC_GP);
     ck_assert_uint_eq(r->cpu->mxcsr, 0xbfc0);
     r->cpu->cr4 = 0;

@@ -9,6 +9,7 @@
 #endif
 #include "cpu/cpu.h"
 #include "cpu/decode.h"
+#include "cpu/handler.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -129,8 +130,9 @@ static void teardown(void) { close_rig(&fixture); }
 
 static double double_at(unsigned address)
 {
+    uint64_t bits = host_load64(r->ram + address);
     double value;
-    memcpy(&value, r->ram + address, sizeof value);
+    memcpy(&value, &bits, sizeof value);
     return value;
 }
 

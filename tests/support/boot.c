@@ -2,7 +2,7 @@
  *
  * Prints what the guest writes to the debug console and to COM1, then why it stopped, count, CS:EIP and the text screen.
  * Environment: BOOT_RAM_MB, BOOT_SLOW (no block cache), BOOT_LOG (0-2), BOOT_INFO (a name for tick86_info), BOOT_CD,
- * BOOT_KERNEL, BOOT_INITRD, BOOT_APPEND and BOOT_LOADER (roms/loader.bin as built), BOOT_TYPE (bytes for COM1). */
+ * BOOT_HASH_EVERY (a hash of everything each so many instructions), BOOT_KERNEL, BOOT_INITRD, BOOT_APPEND and BOOT_LOADER (roms/loader.bin as built), BOOT_TYPE (bytes for COM1). */
 #include "machine/tick86.h"
 
 #include <inttypes.h>
@@ -134,8 +134,17 @@ int main(int argc, char **argv)
     if (getenv("BOOT_TYPE") != NULL) {
         tick86_serial_input(machine, 0, (const uint8_t *)getenv("BOOT_TYPE"), strlen(getenv("BOOT_TYPE")));
     }
+    uint64_t hash_every = number("BOOT_HASH_EVERY", 0);
     clock_t before = clock();
-    enum tick86_stop stop = tick86_run(machine, UINT64_MAX, budget);
+    enum tick86_stop stop = STOP_BUDGET;
+    for (uint64_t left = budget; left > 0 && stop == STOP_BUDGET;) {
+        uint64_t slice = hash_every != 0 && hash_every < left ? hash_every : left;
+        stop = tick86_run(machine, UINT64_MAX, slice);
+        left -= slice;
+        if (hash_every != 0) {
+            printf("\n---- hash %016" PRIx64 " at %" PRIu64 "\n", tick86_hash(machine, true), tick86_icount(machine));
+        }
+    }
     double seconds = (double)(clock() - before) / CLOCKS_PER_SEC;
     printf("\n---- %s after %" PRIu64 " instructions, %" PRIu64 " ns guest time, %.2f s, %.1f MIPS\n", stops[stop],
            tick86_icount(machine), tick86_now_ns(machine), seconds, (double)tick86_icount(machine) / 1e6 / seconds);

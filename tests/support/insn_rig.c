@@ -16,6 +16,13 @@ void rig_poke(struct insn_rig *rig, unsigned address, const void *bytes, size_t 
     space_write_bytes(rig->space, address, bytes, size);
 }
 
+void rig_poke_dword(struct insn_rig *rig, unsigned address, uint32_t value)
+{
+    const uint8_t bytes[] = { (uint8_t)value, (uint8_t)(value >> 8), (uint8_t)(value >> 16), (uint8_t)(value >> 24) };
+
+    rig_poke(rig, address, bytes, sizeof bytes);
+}
+
 void rig_flat(struct insn_rig *rig, bool is_generic)
 {
     struct cpu *cpu = rig->cpu;

@@ -25,6 +25,8 @@ struct insn_rig {
 void rig_open(struct insn_rig *rig, bool use_block_cache);
 void rig_close(struct insn_rig *rig);
 void rig_poke(struct insn_rig *rig, unsigned address, const void *bytes, size_t size);
+/* Little-endian, whatever the host is. */
+void rig_poke_dword(struct insn_rig *rig, unsigned address, uint32_t value);
 /* Flat protected mode at CPL 0 with SSE enabled. With `is_generic` the data segments are short of 4 GiB, so that every
  * memory operand goes the checked way. */
 void rig_flat(struct insn_rig *rig, bool is_generic);

@@ -1,0 +1,60 @@
+# install.cmake - `cmake --install`, and packages by CPack: a .deb of the program, a tarball of everything.
+include(GNUInstallDirs)
+install(TARGETS libtick86 ARCHIVE COMPONENT development)
+if(SHARED)
+    install(TARGETS tick86_shared LIBRARY COMPONENT development)
+endif()
+foreach(header machine/tick86.h devices/backend.h devices/keys.h mem/error.h mem/log.h)
+    get_filename_component(folder ${header} DIRECTORY)
+    install(FILES ${CMAKE_SOURCE_DIR}/${header} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/tick86/${folder}
+        COMPONENT development)
+endforeach()
+configure_file(${CMAKE_SOURCE_DIR}/cmake/tick86.pc.in ${CMAKE_BINARY_DIR}/tick86.pc @ONLY)
+install(FILES ${CMAKE_BINARY_DIR}/tick86.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT development)
+if(FRONTENDS)
+    install(TARGETS tick86 tick86-img RUNTIME COMPONENT runtime)
+    install(FILES ${loader_rom} DESTINATION ${CMAKE_INSTALL_DATADIR}/tick86 COMPONENT runtime)
+    install(FILES ${CMAKE_SOURCE_DIR}/docs/tick86.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT runtime)
+    install(FILES ${CMAKE_SOURCE_DIR}/README.md ${CMAKE_SOURCE_DIR}/CHANGELOG.md ${CMAKE_SOURCE_DIR}/docs/usage.md
+        DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT runtime)
+    install(FILES ${CMAKE_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} RENAME copyright COMPONENT runtime)
+endif()
+
+# ---- packages ----
+set(CPACK_GENERATOR DEB TGZ)
+set(CPACK_PACKAGE_NAME tick86)
+set(CPACK_PACKAGE_VENDOR tick86)
+set(CPACK_PACKAGE_CONTACT "tick86 developers <tick86@localhost>")
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "x86 PC emulator that interprets every instruction")
+set(CPACK_PACKAGE_DESCRIPTION "tick86 runs unmodified x86 operating systems on any host. It executes every instruction itself and
+generates no host code. Guest time is counted in instructions, so a run is a function of its inputs.")
+set(CPACK_STRIP_FILES ON)
+set(CPACK_PACKAGE_FILE_NAME tick86-${PROJECT_VERSION}-${CMAKE_SYSTEM_NAME}-${CMAKE_SYSTEM_PROCESSOR})
+set(CPACK_INSTALL_DEFAULT_DIRECTORY_PERMISSIONS
+    OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE WORLD_READ WORLD_EXECUTE)
+# The .deb holds the program; headers and library are for those who build them in.
+set(CPACK_DEB_COMPONENT_INSTALL ON)
+set(CPACK_DEBIAN_RUNTIME_PACKAGE_NAME tick86)
+set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_NAME libtick86-dev)
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_DEBIAN_PACKAGE_SECTION otherosfs)
+set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SECTION libdevel)
+set(debian_architecture_aarch64 arm64)
+set(debian_architecture_armv7l armhf)
+set(debian_architecture_riscv64 riscv64)
+set(debian_architecture_ppc64le ppc64el)
+set(debian_architecture_s390x s390x)
+set(debian_architecture_i686 i386)
+set(debian_architecture_x86_64 amd64)
+set(CPACK_DEBIAN_PACKAGE_ARCHITECTURE ${debian_architecture_${CMAKE_SYSTEM_PROCESSOR}})
+# Written out, since dpkg-shlibdeps knows only installed libraries, which those of a cross build are not. tests/cross/deb.sh
+# compares them with what the program loads.
+set(CPACK_DEBIAN_RUNTIME_PACKAGE_DEPENDS "seabios")
+if(NOT STATIC)
+    string(APPEND CPACK_DEBIAN_RUNTIME_PACKAGE_DEPENDS
+        ", libc6 (>= 2.34), libpng16-16 (>= 1.6.2), libncursesw6 (>= 6), libtinfo6 (>= 6)")
+    if(CAPSTONE_FOUND)
+        string(APPEND CPACK_DEBIAN_RUNTIME_PACKAGE_DEPENDS ", libcapstone4")
+    endif()
+endif()
+include(CPack)
