@@ -52,7 +52,10 @@ set(CPACK_DEBIAN_PACKAGE_ARCHITECTURE ${debian_architecture_${CMAKE_SYSTEM_PROCE
 set(CPACK_DEBIAN_RUNTIME_PACKAGE_DEPENDS "seabios")
 if(NOT STATIC)
     string(APPEND CPACK_DEBIAN_RUNTIME_PACKAGE_DEPENDS
-        ", libc6 (>= 2.34), libpng16-16 (>= 1.6.2), libncursesw6 (>= 6), libtinfo6 (>= 6)")
+        ", libc6 (>= 2.34), libpng16-16 (>= 1.6.2), libncursesw6 (>= 6), libtinfo6 (>= 6), zlib1g (>= 1:1.2)")
+    if(ZSTD_FOUND)
+        string(APPEND CPACK_DEBIAN_RUNTIME_PACKAGE_DEPENDS ", libzstd1 (>= 1.4)")
+    endif()
     if(CAPSTONE_FOUND)
         string(APPEND CPACK_DEBIAN_RUNTIME_PACKAGE_DEPENDS ", libcapstone4")
     endif()

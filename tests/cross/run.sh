@@ -30,6 +30,10 @@ triplet_of() {
     esac
 }
 
+launcher=()
+if command -v ccache >/dev/null; then
+    launcher=(-DCMAKE_C_COMPILER_LAUNCHER=ccache)
+fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -83,7 +87,7 @@ test_one() {
         skip='^(golden|fuzz|bench|oracle|lint_layers|dev_vga|dev_ide|unit_machine|unit_system)'
     fi
     build_tick86 "$build" all --toolchain "$root/cmake/toolchains/$name.cmake" -DTICK86_SYSROOT="$sysroot" -DWERROR=ON \
-        "${options[@]}" || return 1
+        "${launcher[@]}" "${options[@]}" || return 1
     # qemu-user is slow; Check's limits of some seconds a test are for hung tests.
     CK_TIMEOUT_MULTIPLIER=50 ctest --test-dir "$build" -j "$(nproc)" --output-on-failure -E "$skip" || return 1
     # The emulator is known to the toolchain file; the tests were just run through it.

@@ -6,7 +6,7 @@ set -euo pipefail
 arch=$1 directory=$2
 shift 2
 [ $# -gt 0 ] || set -- check libsubunit-dev libsubunit0 libpng-dev libpng16-16 zlib1g zlib1g-dev libncurses-dev libncursesw6 \
-    libncurses6 libtinfo6
+    libncurses6 libtinfo6 libzstd-dev libzstd1 libcapstone-dev libcapstone4
 [ ! -e "$directory/.complete" ] || exit 0
 mkdir -p "$directory"
 directory=$(cd "$directory" && pwd)
