@@ -85,28 +85,29 @@ static inline enum ieee_rounding ieee_rounding(const struct ieee_env *env)
 #endif
 
 /* RC nearest, PM and PE set. */
-static inline bool ieee_is_settled(const struct ieee_env *env)
-{
-    return IEEE_HOST && (env->mxcsr & 0x7020) == 0x1020;
-}
+static inline bool ieee_is_settled(uint32_t mxcsr) { return IEEE_HOST && (mxcsr & 0x7020) == 0x1020; }
 
+/* *result = a op b when the rules above hold for operands and result; else *result is meaningless. */
 #define IEEE_FAST(name, bits, type, op, fraction_bits, exp_max)                                                        \
+    static inline bool f##bits##_##name##_fast(uint##bits##_t a, uint##bits##_t b, uint##bits##_t *result)             \
+    {                                                                                                                  \
+        type x, y, z;                                                                                                  \
+        uint##bits##_t r;                                                                                              \
+        memcpy(&x, &a, sizeof x);                                                                                      \
+        memcpy(&y, &b, sizeof y);                                                                                      \
+        z = x op y;                                                                                                    \
+        memcpy(&r, &z, sizeof r);                                                                                      \
+        *result = r;                                                                                                   \
+        return (((unsigned)(a >> fraction_bits) & exp_max) - 1 < exp_max - 1) &                                        \
+               (((unsigned)(b >> fraction_bits) & exp_max) - 1 < exp_max - 1) &                                        \
+               (((unsigned)(r >> fraction_bits) & exp_max) - 2 < exp_max - 2);                                         \
+    }                                                                                                                  \
     static inline uint##bits##_t f##bits##_##name(struct ieee_env *env, uint##bits##_t a, uint##bits##_t b)            \
     {                                                                                                                  \
-        if (ieee_is_settled(env)) {                                                                                    \
-            type x, y, z;                                                                                              \
-            uint##bits##_t r;                                                                                          \
-            memcpy(&x, &a, sizeof x);                                                                                  \
-            memcpy(&y, &b, sizeof y);                                                                                  \
-            z = x op y;                                                                                                \
-            memcpy(&r, &z, sizeof r);                                                                                  \
-            if ((((unsigned)(a >> fraction_bits) & exp_max) - 1 < exp_max - 1) &                                       \
-                (((unsigned)(b >> fraction_bits) & exp_max) - 1 < exp_max - 1) &                                       \
-                (((unsigned)(r >> fraction_bits) & exp_max) - 2 < exp_max - 2)) {                                      \
-                return r;                                                                                              \
-            }                                                                                                          \
-        }                                                                                                              \
-        return f##bits##_##name##_exact(env, a, b);                                                                    \
+        uint##bits##_t result;                                                                                         \
+        return ieee_is_settled(env->mxcsr) && f##bits##_##name##_fast(a, b, &result)                                   \
+                   ? result                                                                                            \
+                   : f##bits##_##name##_exact(env, a, b);                                                              \
     }
 IEEE_FAST(add, 32, float, +, 23, 0xffu)
 IEEE_FAST(sub, 32, float, -, 23, 0xffu)

@@ -23,7 +23,7 @@
         mmx_set(cpu, insn->r1, a.q[0]);                                                                                \
         return true;                                                                                                   \
     }                                                                                                                  \
-    SIMD_BIND_RM(name##_p, 1)
+    MMX_BIND_RM(name##_p, 1)
 SIMD_BOTH(MMX_BINARY)
 
 /* mm, mm/m32 */
@@ -47,7 +47,7 @@ SIMD_BOTH(MMX_BINARY)
         mmx_set(cpu, insn->r1, a.q[0]);                                                                                \
         return true;                                                                                                   \
     }                                                                                                                  \
-    SIMD_BIND_RM(name##_p, 1)
+    MMX_BIND_RM(name##_p, 1)
 SIMD_BOTH_LOW(MMX_BINARY_LOW)
 
 /* mm, imm8 */
@@ -64,7 +64,7 @@ SIMD_BOTH_LOW(MMX_BINARY_LOW)
         mmx_set(cpu, insn->r1, a.q[0]);                                                                                \
         return true;                                                                                                   \
     }                                                                                                                  \
-    SIMD_BIND_REG(name##_i_p)
+    MMX_BIND_REG(name##_i_p)
 SIMD_SHIFTS(MMX_SHIFT)
 
 /* ---- moves ---- */
@@ -85,8 +85,8 @@ static ALWAYS_INLINE bool b_movd_p_e32(struct cpu *cpu, const struct insn *insn,
     mmx_set(cpu, insn->r1, value);
     return true;
 }
-SIMD_REG(movd_p_e32)
-MEMORY(movd_p_e32, 1)
+SIMD_REG(movd_p_e32, MMX_EXIT)
+SIMD_MEMORY(movd_p_e32, 1, MMX_EXIT)
 
 static ALWAYS_INLINE bool b_movd_e_p32(struct cpu *cpu, const struct insn *insn, enum form form)
 {
@@ -101,8 +101,8 @@ static ALWAYS_INLINE bool b_movd_e_p32(struct cpu *cpu, const struct insn *insn,
     mmx_enter(cpu);
     return true;
 }
-SIMD_REG(movd_e_p32)
-MEMORY(movd_e_p32, 1)
+SIMD_REG(movd_e_p32, MMX_EXIT)
+SIMD_MEMORY(movd_e_p32, 1, MMX_EXIT)
 
 /* MOVQ mm, mm/m64; with REX.W also MOVQ mm, r64. */
 static ALWAYS_INLINE bool b_movq_p_q(struct cpu *cpu, const struct insn *insn, enum form form)
@@ -121,7 +121,7 @@ static ALWAYS_INLINE bool b_movq_p_q(struct cpu *cpu, const struct insn *insn, e
     mmx_set(cpu, insn->r1, value);
     return true;
 }
-SIMD_BIND_RM(movq_p_q, 1)
+MMX_BIND_RM(movq_p_q, 1)
 
 static ALWAYS_INLINE bool b_movq_q_p(struct cpu *cpu, const struct insn *insn, enum form form)
 {
@@ -136,7 +136,7 @@ static ALWAYS_INLINE bool b_movq_q_p(struct cpu *cpu, const struct insn *insn, e
     mmx_enter(cpu);
     return true;
 }
-SIMD_BIND_RM(movq_q_p, 1)
+MMX_BIND_RM(movq_q_p, 1)
 
 static ALWAYS_INLINE bool b_movq_p_r64(struct cpu *cpu, const struct insn *insn, enum form form)
 {
@@ -148,7 +148,7 @@ static ALWAYS_INLINE bool b_movq_p_r64(struct cpu *cpu, const struct insn *insn,
     mmx_set(cpu, insn->r1, reg64(cpu, insn->r2));
     return true;
 }
-SIMD_REG(movq_p_r64)
+SIMD_REG(movq_p_r64, MMX_EXIT)
 
 static ALWAYS_INLINE bool b_movq_r64_p(struct cpu *cpu, const struct insn *insn, enum form form)
 {
@@ -160,7 +160,7 @@ static ALWAYS_INLINE bool b_movq_r64_p(struct cpu *cpu, const struct insn *insn,
     mmx_enter(cpu);
     return true;
 }
-SIMD_REG(movq_r64_p)
+SIMD_REG(movq_r64_p, MMX_EXIT)
 
 extern const struct binding bind_movd_p_e, bind_movd_e_p;
 const struct binding bind_movd_p_e = { { [LIVE] = {
@@ -178,26 +178,32 @@ const struct binding bind_movd_e_p = { { [LIVE] = {
 static ALWAYS_INLINE bool b_movq2dq(struct cpu *cpu, const struct insn *insn, enum form form)
 {
     (void)form;
-    if (!sse_ready(cpu) || !mmx_ready(cpu)) {
+    if (!sse_ready(cpu)) {
+        return sse_blocked(cpu);
+    }
+    if (!mmx_ready(cpu)) {
         return false;
     }
     mmx_enter(cpu);
     cpu->xmm[insn->r1] = (xmm){ { mmx_get(cpu, insn->r2), 0 } };
     return true;
 }
-SIMD_BIND_REG(movq2dq)
+MMX_BIND_REG(movq2dq)
 
 static ALWAYS_INLINE bool b_movdq2q(struct cpu *cpu, const struct insn *insn, enum form form)
 {
     (void)form;
-    if (!sse_ready(cpu) || !mmx_ready(cpu)) {
+    if (!sse_ready(cpu)) {
+        return sse_blocked(cpu);
+    }
+    if (!mmx_ready(cpu)) {
         return false;
     }
     mmx_enter(cpu);
     mmx_set(cpu, insn->r1, cpu->xmm[insn->r2].q[0]);
     return true;
 }
-SIMD_BIND_REG(movdq2q)
+MMX_BIND_REG(movdq2q)
 
 /* ---- with immediates and general registers ---- */
 
@@ -217,7 +223,7 @@ static ALWAYS_INLINE bool b_pshufw(struct cpu *cpu, const struct insn *insn, enu
     mmx_set(cpu, insn->r1, shuffle_words(source, simd_immediate(insn, form)));
     return true;
 }
-SIMD_BIND_RM(pshufw, 2)
+MMX_BIND_RM(pshufw, 2)
 
 static ALWAYS_INLINE bool b_palignr_p(struct cpu *cpu, const struct insn *insn, enum form form)
 {
@@ -236,7 +242,7 @@ static ALWAYS_INLINE bool b_palignr_p(struct cpu *cpu, const struct insn *insn, 
     mmx_set(cpu, insn->r1, a.q[0]);
     return true;
 }
-SIMD_BIND_RM(palignr_p, 2)
+MMX_BIND_RM(palignr_p, 2)
 
 static ALWAYS_INLINE bool b_pinsrw_p(struct cpu *cpu, const struct insn *insn, enum form form)
 {
@@ -256,7 +262,7 @@ static ALWAYS_INLINE bool b_pinsrw_p(struct cpu *cpu, const struct insn *insn, e
             (mmx_get(cpu, insn->r1) & ~(UINT64_C(0xffff) << shift)) | (uint64_t)value << shift);
     return true;
 }
-SIMD_BIND_RM(pinsrw_p, 2)
+MMX_BIND_RM(pinsrw_p, 2)
 
 static ALWAYS_INLINE bool b_pextrw_p(struct cpu *cpu, const struct insn *insn, enum form form)
 {
@@ -267,7 +273,7 @@ static ALWAYS_INLINE bool b_pextrw_p(struct cpu *cpu, const struct insn *insn, e
     set_reg32(cpu, insn->r1, (uint16_t)(mmx_get(cpu, insn->r2) >> (16 * (simd_immediate(insn, form) & 3))));
     return true;
 }
-SIMD_BIND_REG(pextrw_p)
+MMX_BIND_REG(pextrw_p)
 
 static ALWAYS_INLINE bool b_pmovmskb_p(struct cpu *cpu, const struct insn *insn, enum form form)
 {
@@ -279,18 +285,18 @@ static ALWAYS_INLINE bool b_pmovmskb_p(struct cpu *cpu, const struct insn *insn,
     set_reg32(cpu, insn->r1, byte_signs(mmx_get(cpu, insn->r2)));
     return true;
 }
-SIMD_BIND_REG(pmovmskb_p)
+MMX_BIND_REG(pmovmskb_p)
 
-/* Bytes chosen by the mask go to DS:rDI. A mask of zeros makes no access. */
+/* Bytes chosen by the mask go to DS:rDI. MMX state is entered even when that faults, as measured. */
 static bool b_maskmovq(struct cpu *cpu, const struct insn *insn)
 {
     xmm data = { { mmx_get(cpu, insn->r1), 0 } }, mask = { { mmx_get(cpu, insn->r2), 0 } };
 
-    if (!mmx_ready(cpu) || !simd_masked_store(cpu, insn, &data, &mask, 8)) {
+    if (!mmx_ready(cpu)) {
         return false;
     }
     mmx_enter(cpu);
-    return true;
+    return simd_masked_store(cpu, insn, &data, &mask, 8);
 }
 SLOW(maskmovq)
 BIND_ONE(maskmovq, h_maskmovq)
@@ -305,4 +311,4 @@ static ALWAYS_INLINE bool b_emms(struct cpu *cpu, const struct insn *insn, enum 
     cpu->fpu.empty = 0xff;
     return true;
 }
-SIMD_BIND_REG(emms)
+MMX_BIND_REG(emms)

@@ -18,14 +18,15 @@ enum { LANE_D = HOST_IS_BIG_ENDIAN ? 1 : 0, LANE_W = HOST_IS_BIG_ENDIAN ? 3 : 0,
 
 /* ---- before an instruction ---- */
 
-/* Out of line: #UD or #NM. */
+/* Records #UD or #NM; always false. */
 bool sse_blocked(struct cpu *cpu);
 /* The same for MMX, with #MF; true when the instruction goes on. */
 bool mmx_blocked(struct cpu *cpu);
 
-static ALWAYS_INLINE bool sse_ready(struct cpu *cpu)
+/* Records nothing, so that fast forms need no call: handlers of the SSE_ macros below do it when they leave. */
+static ALWAYS_INLINE bool sse_ready(const struct cpu *cpu)
 {
-    return LIKELY(!cpu->sse_is_blocked) || sse_blocked(cpu);
+    return LIKELY(!cpu->sse_is_blocked);
 }
 
 static ALWAYS_INLINE bool mmx_ready(struct cpu *cpu)
@@ -115,31 +116,58 @@ static ALWAYS_INLINE bool store128(struct cpu *cpu, const struct insn *insn, enu
 
 /* ---- handlers ---- */
 
+/* How a handler that could not complete leaves: with the fault that its body recorded, or with that of sse_ready, which comes
+ * before all others. */
+#define MMX_EXIT fault_exit
+#define SSE_EXIT sse_fault_exit
+const struct insn *sse_fault_exit(struct cpu *cpu, const struct insn *insn);
+
 /* A register form from b_<name>(cpu, insn, form). */
-#define SIMD_REG(name)                                                                                                 \
+#define SIMD_REG(name, exit)                                                                                           \
     static HANDLER(h_##name)                                                                                           \
     {                                                                                                                  \
         if (UNLIKELY(!b_##name(cpu, insn, FORM_REG))) {                                                                \
-            return fault_exit(cpu, insn);                                                                              \
+            return exit(cpu, insn);                                                                                    \
         }                                                                                                              \
         NEXT(1);                                                                                                       \
     }
-#define SIMD_BIND_REG(name) SIMD_REG(name) BIND_ONE(name, h_##name)
-/* Memory forms only, and both; `slots` counts the immediate that stands behind a memory operand. */
-#define SIMD_BIND_MEM(name, slots)                                                                                     \
-    MEMORY(name, slots)                                                                                                \
+/* The memory forms; `slots` counts the immediate that stands behind a memory operand. */
+#define SIMD_MEMORY(name, slots, exit)                                                                                 \
+    static NOINLINE HANDLER(h_##name##_m)                                                                              \
+    {                                                                                                                  \
+        if (UNLIKELY(!b_##name(cpu, insn, FORM_GENERIC))) {                                                            \
+            return exit(cpu, insn);                                                                                    \
+        }                                                                                                              \
+        NEXT_SLOW(slots);                                                                                              \
+    }                                                                                                                  \
+    static HANDLER(h_##name##_bd)                                                                                      \
+    {                                                                                                                  \
+        if (UNLIKELY(!b_##name(cpu, insn, FORM_BD))) {                                                                 \
+            TAIL(h_##name##_m);                                                                                        \
+        }                                                                                                              \
+        NEXT(slots);                                                                                                   \
+    }                                                                                                                  \
+    static HANDLER(h_##name##_bid)                                                                                     \
+    {                                                                                                                  \
+        if (UNLIKELY(!b_##name(cpu, insn, FORM_BID))) {                                                                \
+            TAIL(h_##name##_m);                                                                                        \
+        }                                                                                                              \
+        NEXT(slots);                                                                                                   \
+    }
+#define SIMD_BIND(name, reg)                                                                                           \
     extern const struct binding bind_##name;                                                                           \
-    const struct binding bind_##name = { { [LIVE] = { [FORM_GENERIC] = ALL_SIZES(h_##name##_m),                        \
-                                                      [FORM_BD] = ALL_SIZES(h_##name##_bd),                            \
-                                                      [FORM_BID] = ALL_SIZES(h_##name##_bid) } } };
-#define SIMD_BIND_RM(name, slots)                                                                                      \
-    SIMD_REG(name)                                                                                                     \
-    MEMORY(name, slots)                                                                                                \
-    extern const struct binding bind_##name;                                                                           \
-    const struct binding bind_##name = { { [LIVE] = { [FORM_REG] = ALL_SIZES(h_##name),                                \
+    const struct binding bind_##name = { { [LIVE] = { [FORM_REG] = ALL_SIZES(reg),                                     \
                                                       [FORM_GENERIC] = ALL_SIZES(h_##name##_m),                        \
                                                       [FORM_BD] = ALL_SIZES(h_##name##_bd),                            \
                                                       [FORM_BID] = ALL_SIZES(h_##name##_bid) } } };
+#define MMX_BIND_REG(name) SIMD_REG(name, MMX_EXIT) BIND_ONE(name, h_##name)
+#define MMX_BIND_MEM(name, slots) SIMD_MEMORY(name, slots, MMX_EXIT) SIMD_BIND(name, NULL)
+#define MMX_BIND_RM(name, slots) SIMD_REG(name, MMX_EXIT) SIMD_MEMORY(name, slots, MMX_EXIT) SIMD_BIND(name, h_##name)
+#define SSE_REG(name) SIMD_REG(name, SSE_EXIT)
+#define SSE_MEMORY(name, slots) SIMD_MEMORY(name, slots, SSE_EXIT)
+#define SSE_BIND_REG(name) SSE_REG(name) BIND_ONE(name, h_##name)
+#define SSE_BIND_MEM(name, slots) SSE_MEMORY(name, slots) SIMD_BIND(name, NULL)
+#define SSE_BIND_RM(name, slots) SSE_REG(name) SSE_MEMORY(name, slots) SIMD_BIND(name, h_##name)
 
 /* The immediate byte of an instruction whose operand may be in memory. */
 static ALWAYS_INLINE unsigned simd_immediate(const struct insn *insn, enum form form)

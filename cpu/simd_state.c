@@ -15,6 +15,14 @@ NOINLINE bool sse_blocked(struct cpu *cpu)
     return cpu_fault(cpu, (cpu->cr0 & CR0_EM) || !(cpu->cr4 & CR4_OSFXSR) ? VEC_UD : VEC_NM);
 }
 
+NOINLINE const struct insn *sse_fault_exit(struct cpu *cpu, const struct insn *insn)
+{
+    if (cpu->sse_is_blocked) {
+        (void)sse_blocked(cpu);
+    }
+    return fault_exit(cpu, insn);
+}
+
 NOINLINE bool mmx_blocked(struct cpu *cpu)
 {
     return cpu->cr0 & CR0_EM ? cpu_fault(cpu, VEC_UD) : x87_blocked(cpu);
@@ -58,8 +66,9 @@ bool simd_masked_store(struct cpu *cpu, const struct insn *insn, const union xmm
     uint64_t offset_mask = (insn->sc >> 5 & 3) == 0 ? 0xffffu : 0xffffffffu;
 
     cpu->current = insn;
+    /* All bytes must be writable, those left out too: the SDM leaves it open, processors were seen to do so. */
     for (unsigned k = 0; k < bytes; k++) {
-        if ((VB(mask, k) & 0x80) && !segment_probe_write(cpu, seg, (reg32(cpu, REG_DI) + k) & offset_mask, 1)) {
+        if (!segment_probe_write(cpu, seg, (reg32(cpu, REG_DI) + k) & offset_mask, 1)) {
             return false;
         }
     }
@@ -86,13 +95,13 @@ static ALWAYS_INLINE bool b_ldmxcsr(struct cpu *cpu, const struct insn *insn, en
     cpu->mxcsr = value;
     return true;
 }
-SIMD_BIND_MEM(ldmxcsr, 1)
+SSE_BIND_MEM(ldmxcsr, 1)
 
 static ALWAYS_INLINE bool b_stmxcsr(struct cpu *cpu, const struct insn *insn, enum form form)
 {
     return sse_ready(cpu) && store32(cpu, insn, form, cpu->mxcsr);
 }
-SIMD_BIND_MEM(stmxcsr, 1)
+SSE_BIND_MEM(stmxcsr, 1)
 
 /* ---- the 512-byte image ---- */
 

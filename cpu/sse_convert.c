@@ -26,8 +26,8 @@
         LANE(&cpu->xmm[insn->r1], 0) = result;                                                                         \
         return true;                                                                                                   \
     }                                                                                                                  \
-    SIMD_REG(name##general_bits)                                                                                       \
-    MEMORY(name##general_bits, 1)
+    SSE_REG(name##general_bits)                                                                                       \
+    SSE_MEMORY(name##general_bits, 1)
 FROM_GENERAL(cvtsi2ss, 32, 32, VD)
 FROM_GENERAL(cvtsi2ss, 64, 32, VD)
 FROM_GENERAL(cvtsi2sd, 32, 64, VQ)
@@ -48,8 +48,8 @@ FROM_GENERAL(cvtsi2sd, 64, 64, VQ)
         set_reg##general_bits(cpu, insn->r1, result);                                                                  \
         return true;                                                                                                   \
     }                                                                                                                  \
-    SIMD_REG(name##general_bits)                                                                                       \
-    MEMORY(name##general_bits, 1)
+    SSE_REG(name##general_bits)                                                                                       \
+    SSE_MEMORY(name##general_bits, 1)
 TO_GENERAL(cvtss2si, 32, 32, ieee_rounding(&env))
 TO_GENERAL(cvtss2si, 64, 32, ieee_rounding(&env))
 TO_GENERAL(cvtsd2si, 32, 64, ieee_rounding(&env))
@@ -91,7 +91,7 @@ static ALWAYS_INLINE bool b_cvtss2sd(struct cpu *cpu, const struct insn *insn, e
     cpu->xmm[insn->r1].q[0] = result;
     return true;
 }
-SIMD_BIND_RM(cvtss2sd, 1)
+SSE_BIND_RM(cvtss2sd, 1)
 
 static ALWAYS_INLINE bool b_cvtsd2ss(struct cpu *cpu, const struct insn *insn, enum form form)
 {
@@ -108,7 +108,7 @@ static ALWAYS_INLINE bool b_cvtsd2ss(struct cpu *cpu, const struct insn *insn, e
     VD(&cpu->xmm[insn->r1], 0) = result;
     return true;
 }
-SIMD_BIND_RM(cvtsd2ss, 1)
+SSE_BIND_RM(cvtsd2ss, 1)
 
 /* ---- packed, from a whole operand ---- */
 
@@ -127,7 +127,7 @@ SIMD_BIND_RM(cvtsd2ss, 1)
         cpu->xmm[insn->r1] = b;                                                                                        \
         return true;                                                                                                   \
     }                                                                                                                  \
-    SIMD_BIND_RM(name, 1)
+    SSE_BIND_RM(name, 1)
 /* From the low quadword. */
 #define CONVERT_HALF(name)                                                                                             \
     static ALWAYS_INLINE bool b_##name(struct cpu *cpu, const struct insn *insn, enum form form)                       \
@@ -144,7 +144,7 @@ SIMD_BIND_RM(cvtsd2ss, 1)
         cpu->xmm[insn->r1] = b;                                                                                        \
         return true;                                                                                                   \
     }                                                                                                                  \
-    SIMD_BIND_RM(name, 1)
+    SSE_BIND_RM(name, 1)
 
 static ALWAYS_INLINE xmm c_cvtdq2ps(struct ieee_env *env, const xmm *b)
 {
@@ -239,7 +239,7 @@ static ALWAYS_INLINE bool b_cvtpi2ps(struct cpu *cpu, const struct insn *insn, e
     cpu->xmm[insn->r1].q[0] = low | high << 32;
     return true;
 }
-SIMD_BIND_RM(cvtpi2ps, 1)
+SSE_BIND_RM(cvtpi2ps, 1)
 
 static ALWAYS_INLINE bool b_cvtpi2pd(struct cpu *cpu, const struct insn *insn, enum form form)
 {
@@ -257,7 +257,7 @@ static ALWAYS_INLINE bool b_cvtpi2pd(struct cpu *cpu, const struct insn *insn, e
     cpu->xmm[insn->r1] = result;
     return true;
 }
-SIMD_BIND_RM(cvtpi2pd, 1)
+SSE_BIND_RM(cvtpi2pd, 1)
 
 /* xmm to mm */
 #define TO_MMX_PS(name, rounding)                                                                                      \
@@ -277,7 +277,7 @@ SIMD_BIND_RM(cvtpi2pd, 1)
         mmx_set(cpu, insn->r1, low | high << 32);                                                                      \
         return true;                                                                                                   \
     }                                                                                                                  \
-    SIMD_BIND_RM(name, 1)
+    SSE_BIND_RM(name, 1)
 TO_MMX_PS(cvtps2pi, ieee_rounding(&env))
 TO_MMX_PS(cvttps2pi, IEEE_TRUNCATE)
 
@@ -297,6 +297,6 @@ TO_MMX_PS(cvttps2pi, IEEE_TRUNCATE)
         mmx_set(cpu, insn->r1, low | high << 32);                                                                      \
         return true;                                                                                                   \
     }                                                                                                                  \
-    SIMD_BIND_RM(name, 1)
+    SSE_BIND_RM(name, 1)
 TO_MMX_PD(cvtpd2pi, ieee_rounding(&env))
 TO_MMX_PD(cvttpd2pi, IEEE_TRUNCATE)

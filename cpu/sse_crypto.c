@@ -74,7 +74,7 @@ static NOINLINE void aes_round(xmm *a, const xmm *key, bool is_decryption, bool 
         cpu->xmm[insn->r1] = a;                                                                                        \
         return true;                                                                                                   \
     }                                                                                                                  \
-    SIMD_BIND_RM(name, 1)
+    SSE_BIND_RM(name, 1)
 AES_ROUND(aesenc, false, false)
 AES_ROUND(aesenclast, false, true)
 AES_ROUND(aesdec, true, false)
@@ -97,7 +97,7 @@ static ALWAYS_INLINE bool b_aesimc(struct cpu *cpu, const struct insn *insn, enu
     cpu->xmm[insn->r1] = b;
     return true;
 }
-SIMD_BIND_RM(aesimc, 1)
+SSE_BIND_RM(aesimc, 1)
 
 static ALWAYS_INLINE uint32_t substitute_word(uint32_t word)
 {
@@ -121,7 +121,7 @@ static ALWAYS_INLINE bool b_aeskeygenassist(struct cpu *cpu, const struct insn *
     cpu->xmm[insn->r1] = b;
     return true;
 }
-SIMD_BIND_RM(aeskeygenassist, 2)
+SSE_BIND_RM(aeskeygenassist, 2)
 
 /* ---- PCLMULQDQ: product without carries, four bits of one factor at a time ---- */
 
@@ -158,7 +158,7 @@ static ALWAYS_INLINE bool b_pclmulqdq(struct cpu *cpu, const struct insn *insn, 
     cpu->xmm[insn->r1] = multiply_carryless(cpu->xmm[insn->r1].q[control & 1], b.q[control >> 4 & 1]);
     return true;
 }
-SIMD_BIND_RM(pclmulqdq, 2)
+SSE_BIND_RM(pclmulqdq, 2)
 
 /* ---- CRC32: reflected polynomial 11EDC6F41h; the SDM's bit reflections cancel out ---- */
 
@@ -178,8 +178,8 @@ SIMD_BIND_RM(pclmulqdq, 2)
         set_reg32(cpu, insn->r1, crc);                                                                                 \
         return true;                                                                                                   \
     }                                                                                                                  \
-    SIMD_REG(crc32_##bits)                                                                                             \
-    MEMORY(crc32_##bits, 1)
+    SIMD_REG(crc32_##bits, MMX_EXIT)                                                                                             \
+    SIMD_MEMORY(crc32_##bits, 1, MMX_EXIT)
 CRC32(8)
 CRC32(16)
 CRC32(32)
@@ -205,8 +205,8 @@ CRC32(64)
         flags_scatter(cpu, value == 0 ? FLAG_ZF : 0);                                                                  \
         return true;                                                                                                   \
     }                                                                                                                  \
-    SIMD_REG(popcnt_##bits)                                                                                            \
-    MEMORY(popcnt_##bits, 1)
+    SIMD_REG(popcnt_##bits, MMX_EXIT)                                                                                            \
+    SIMD_MEMORY(popcnt_##bits, 1, MMX_EXIT)
 POPCNT(16)
 POPCNT(32)
 POPCNT(64)

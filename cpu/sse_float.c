@@ -19,7 +19,8 @@ NOINLINE bool sse_exception(struct cpu *cpu, uint32_t flags)
 
 /* ---- two operands: packed and scalar forms of one operation ---- */
 
-/* xmm, xmm/m128: every element; and xmm, xmm/m32 or m64: the lowest. */
+/* xmm, xmm/m128: every element; and xmm, xmm/m32 or m64: the lowest. b_<name> is exact and serves the generic form and
+ * h_<name>_slow; u_<name> leaves everything unusual to it, and so needs no call and no stack frame. */
 #define ARITHMETIC(name, suffix_p, suffix_s, bits, LANE, count)                                                        \
     static ALWAYS_INLINE bool b_##name##suffix_p(struct cpu *cpu, const struct insn *insn, enum form form)             \
     {                                                                                                                  \
@@ -37,7 +38,23 @@ NOINLINE bool sse_exception(struct cpu *cpu, uint32_t flags)
         cpu->xmm[insn->r1] = a;                                                                                        \
         return true;                                                                                                   \
     }                                                                                                                  \
-    SIMD_BIND_RM(name##suffix_p, 1)                                                                                    \
+    static ALWAYS_INLINE bool u_##name##suffix_p(struct cpu *cpu, const struct insn *insn, enum form form)             \
+    {                                                                                                                  \
+        xmm a = cpu->xmm[insn->r1], b;                                                                                 \
+        bool is_usual = true;                                                                                          \
+        if (!ieee_is_settled(cpu->mxcsr) || !operand_whole(cpu, insn, form, &b)) {                                     \
+            return false;                                                                                              \
+        }                                                                                                              \
+        for (unsigned k = 0; k < count; k++) {                                                                         \
+            is_usual &= f##bits##_##name##_fast(LANE(&a, k), LANE(&b, k), &LANE(&a, k));                               \
+        }                                                                                                              \
+        if (UNLIKELY(!is_usual)) {                                                                                     \
+            return false;                                                                                              \
+        }                                                                                                              \
+        cpu->xmm[insn->r1] = a;                                                                                        \
+        return true;                                                                                                   \
+    }                                                                                                                  \
+    BIND_USUAL(name##suffix_p)                                                                                         \
     static ALWAYS_INLINE bool b_##name##suffix_s(struct cpu *cpu, const struct insn *insn, enum form form)             \
     {                                                                                                                  \
         uint##bits##_t b, result;                                                                                      \
@@ -52,14 +69,97 @@ NOINLINE bool sse_exception(struct cpu *cpu, uint32_t flags)
         LANE(&cpu->xmm[insn->r1], 0) = result;                                                                         \
         return true;                                                                                                   \
     }                                                                                                                  \
-    SIMD_BIND_RM(name##suffix_s, 1)
+    static ALWAYS_INLINE bool u_##name##suffix_s(struct cpu *cpu, const struct insn *insn, enum form form)             \
+    {                                                                                                                  \
+        uint##bits##_t b, result;                                                                                      \
+        if (!ieee_is_settled(cpu->mxcsr) || !operand_low##bits(cpu, insn, form, &b) ||                                 \
+            UNLIKELY(!f##bits##_##name##_fast(LANE(&cpu->xmm[insn->r1], 0), b, &result))) {                            \
+            return false;                                                                                              \
+        }                                                                                                              \
+        LANE(&cpu->xmm[insn->r1], 0) = result;                                                                         \
+        return true;                                                                                                   \
+    }                                                                                                                  \
+    BIND_USUAL(name##suffix_s)
+#define BIND_USUAL(name)                                                                                               \
+    static NOINLINE HANDLER(h_##name##_slow)                                                                           \
+    {                                                                                                                  \
+        if (UNLIKELY(!b_##name(cpu, insn, FORM_REG))) {                                                                \
+            return sse_fault_exit(cpu, insn);                                                                          \
+        }                                                                                                              \
+        NEXT(1);                                                                                                       \
+    }                                                                                                                  \
+    static HANDLER(h_##name)                                                                                           \
+    {                                                                                                                  \
+        if (UNLIKELY(!u_##name(cpu, insn, FORM_REG))) {                                                                \
+            TAIL(h_##name##_slow);                                                                                     \
+        }                                                                                                              \
+        NEXT(1);                                                                                                       \
+    }                                                                                                                  \
+    static NOINLINE HANDLER(h_##name##_m)                                                                              \
+    {                                                                                                                  \
+        if (UNLIKELY(!b_##name(cpu, insn, FORM_GENERIC))) {                                                            \
+            return sse_fault_exit(cpu, insn);                                                                          \
+        }                                                                                                              \
+        NEXT_SLOW(1);                                                                                                  \
+    }                                                                                                                  \
+    static HANDLER(h_##name##_bd)                                                                                      \
+    {                                                                                                                  \
+        if (UNLIKELY(!u_##name(cpu, insn, FORM_BD))) {                                                                 \
+            TAIL(h_##name##_m);                                                                                        \
+        }                                                                                                              \
+        NEXT(1);                                                                                                       \
+    }                                                                                                                  \
+    static HANDLER(h_##name##_bid)                                                                                     \
+    {                                                                                                                  \
+        if (UNLIKELY(!u_##name(cpu, insn, FORM_BID))) {                                                                \
+            TAIL(h_##name##_m);                                                                                        \
+        }                                                                                                              \
+        NEXT(1);                                                                                                       \
+    }                                                                                                                  \
+    SIMD_BIND(name, h_##name)
 #define ARITHMETIC_BOTH(name) ARITHMETIC(name, ps, ss, 32, VD, 4) ARITHMETIC(name, pd, sd, 64, VQ, 2)
 ARITHMETIC_BOTH(add)
 ARITHMETIC_BOTH(sub)
 ARITHMETIC_BOTH(mul)
 ARITHMETIC_BOTH(div)
-ARITHMETIC_BOTH(min)
-ARITHMETIC_BOTH(max)
+
+#define CHOICE(name, suffix_p, suffix_s, bits, LANE, count)                                                            \
+    static ALWAYS_INLINE bool b_##name##suffix_p(struct cpu *cpu, const struct insn *insn, enum form form)             \
+    {                                                                                                                  \
+        xmm a = cpu->xmm[insn->r1], b;                                                                                 \
+        struct ieee_env env = { cpu->mxcsr, 0 };                                                                       \
+        if (!operand_whole(cpu, insn, form, &b)) {                                                                     \
+            return false;                                                                                              \
+        }                                                                                                              \
+        for (unsigned k = 0; k < count; k++) {                                                                         \
+            LANE(&a, k) = f##bits##_##name(&env, LANE(&a, k), LANE(&b, k));                                            \
+        }                                                                                                              \
+        if (!sse_commit(cpu, &env)) {                                                                                  \
+            return false;                                                                                              \
+        }                                                                                                              \
+        cpu->xmm[insn->r1] = a;                                                                                        \
+        return true;                                                                                                   \
+    }                                                                                                                  \
+    SSE_BIND_RM(name##suffix_p, 1)                                                                                     \
+    static ALWAYS_INLINE bool b_##name##suffix_s(struct cpu *cpu, const struct insn *insn, enum form form)             \
+    {                                                                                                                  \
+        uint##bits##_t b, result;                                                                                      \
+        struct ieee_env env = { cpu->mxcsr, 0 };                                                                       \
+        if (!operand_low##bits(cpu, insn, form, &b)) {                                                                 \
+            return false;                                                                                              \
+        }                                                                                                              \
+        result = f##bits##_##name(&env, LANE(&cpu->xmm[insn->r1], 0), b);                                              \
+        if (!sse_commit(cpu, &env)) {                                                                                  \
+            return false;                                                                                              \
+        }                                                                                                              \
+        LANE(&cpu->xmm[insn->r1], 0) = result;                                                                         \
+        return true;                                                                                                   \
+    }                                                                                                                  \
+    SSE_BIND_RM(name##suffix_s, 1)
+CHOICE(min, ps, ss, 32, VD, 4)
+CHOICE(min, pd, sd, 64, VQ, 2)
+CHOICE(max, ps, ss, 32, VD, 4)
+CHOICE(max, pd, sd, 64, VQ, 2)
 
 /* ---- one operand ---- */
 
@@ -80,7 +180,7 @@ ARITHMETIC_BOTH(max)
         cpu->xmm[insn->r1] = a;                                                                                        \
         return true;                                                                                                   \
     }                                                                                                                  \
-    SIMD_BIND_RM(name##suffix_p, 1)                                                                                    \
+    SSE_BIND_RM(name##suffix_p, 1)                                                                                    \
     static ALWAYS_INLINE bool b_##name##suffix_s(struct cpu *cpu, const struct insn *insn, enum form form)             \
     {                                                                                                                  \
         uint##bits##_t b, result;                                                                                      \
@@ -95,7 +195,7 @@ ARITHMETIC_BOTH(max)
         LANE(&cpu->xmm[insn->r1], 0) = result;                                                                         \
         return true;                                                                                                   \
     }                                                                                                                  \
-    SIMD_BIND_RM(name##suffix_s, 1)
+    SSE_BIND_RM(name##suffix_s, 1)
 
 static ALWAYS_INLINE uint32_t reciprocal(struct ieee_env *env, uint32_t b)
 {
@@ -158,7 +258,7 @@ static ALWAYS_INLINE bool predicate_holds(unsigned predicate, enum ieee_relation
         cpu->xmm[insn->r1] = a;                                                                                        \
         return true;                                                                                                   \
     }                                                                                                                  \
-    SIMD_BIND_RM(cmp##suffix_p, 2)                                                                                     \
+    SSE_BIND_RM(cmp##suffix_p, 2)                                                                                     \
     static ALWAYS_INLINE bool b_cmp##suffix_s(struct cpu *cpu, const struct insn *insn, enum form form)                \
     {                                                                                                                  \
         uint##bits##_t b;                                                                                              \
@@ -175,7 +275,7 @@ static ALWAYS_INLINE bool predicate_holds(unsigned predicate, enum ieee_relation
         LANE(&cpu->xmm[insn->r1], 0) = predicate_holds(predicate, r) ? (uint##bits##_t)-1 : 0;                         \
         return true;                                                                                                   \
     }                                                                                                                  \
-    SIMD_BIND_RM(cmp##suffix_s, 2)
+    SSE_BIND_RM(cmp##suffix_s, 2)
 COMPARE(ps, ss, 32, VD, 4)
 COMPARE(pd, sd, 64, VQ, 2)
 
@@ -197,7 +297,7 @@ COMPARE(pd, sd, 64, VQ, 2)
         flags_scatter(cpu, flags_of[r]);                                                                               \
         return true;                                                                                                   \
     }                                                                                                                  \
-    SIMD_BIND_RM(name, 1)
+    SSE_BIND_RM(name, 1)
 COMPARE_FLAGS(comiss, 32, VD, false)
 COMPARE_FLAGS(comisd, 64, VQ, false)
 COMPARE_FLAGS(ucomiss, 32, VD, true)
@@ -220,7 +320,7 @@ COMPARE_FLAGS(ucomisd, 64, VQ, true)
         cpu->xmm[insn->r1] = a;                                                                                        \
         return true;                                                                                                   \
     }                                                                                                                  \
-    SIMD_BIND_RM(name, 1)
+    SSE_BIND_RM(name, 1)
 
 #define HORIZONTAL_FLOAT(name, op)                                                                                     \
     static ALWAYS_INLINE xmm x_##name##ps(struct ieee_env *env, const xmm *a, const xmm *b)                            \
@@ -290,7 +390,7 @@ static ALWAYS_INLINE bool b_dpps(struct cpu *cpu, const struct insn *insn, enum 
     cpu->xmm[insn->r1] = a;
     return true;
 }
-SIMD_BIND_RM(dpps, 2)
+SSE_BIND_RM(dpps, 2)
 
 static ALWAYS_INLINE bool b_dppd(struct cpu *cpu, const struct insn *insn, enum form form)
 {
@@ -315,7 +415,7 @@ static ALWAYS_INLINE bool b_dppd(struct cpu *cpu, const struct insn *insn, enum 
     cpu->xmm[insn->r1] = (xmm){ { control & 1 ? dot : 0, control & 2 ? dot : 0 } };
     return true;
 }
-SIMD_BIND_RM(dppd, 2)
+SSE_BIND_RM(dppd, 2)
 
 /* ---- ROUNDPS and its kin: bit 2 of the immediate takes MXCSR.RC, bit 3 keeps PE down ---- */
 
@@ -342,7 +442,7 @@ static ALWAYS_INLINE enum ieee_rounding rounding_of(const struct ieee_env *env, 
         cpu->xmm[insn->r1] = a;                                                                                        \
         return true;                                                                                                   \
     }                                                                                                                  \
-    SIMD_BIND_RM(round##suffix_p, 2)                                                                                   \
+    SSE_BIND_RM(round##suffix_p, 2)                                                                                   \
     static ALWAYS_INLINE bool b_round##suffix_s(struct cpu *cpu, const struct insn *insn, enum form form)              \
     {                                                                                                                  \
         unsigned control = simd_immediate(insn, form);                                                                 \
@@ -358,6 +458,6 @@ static ALWAYS_INLINE enum ieee_rounding rounding_of(const struct ieee_env *env, 
         LANE(&cpu->xmm[insn->r1], 0) = result;                                                                         \
         return true;                                                                                                   \
     }                                                                                                                  \
-    SIMD_BIND_RM(round##suffix_s, 2)
+    SSE_BIND_RM(round##suffix_s, 2)
 ROUND(ps, ss, 32, VD, 4)
 ROUND(pd, sd, 64, VQ, 2)

@@ -30,7 +30,7 @@ static ALWAYS_INLINE bool operand_x(struct cpu *cpu, const struct insn *insn, en
         cpu->xmm[insn->r1] = a;                                                                                        \
         return true;                                                                                                   \
     }                                                                                                                  \
-    SIMD_BIND_RM(name##_v, 1)
+    SSE_BIND_RM(name##_v, 1)
 SIMD_BOTH(SSE_BINARY)
 SIMD_BOTH_LOW(SSE_BINARY)
 SIMD_XMM(SSE_BINARY)
@@ -48,7 +48,7 @@ SIMD_XMM(SSE_BINARY)
         cpu->xmm[insn->r1] = a;                                                                                        \
         return true;                                                                                                   \
     }                                                                                                                  \
-    SIMD_BIND_REG(name##_i_v)
+    SSE_BIND_REG(name##_i_v)
 SIMD_SHIFTS(SSE_SHIFT)
 
 static ALWAYS_INLINE bool b_psrldq_v(struct cpu *cpu, const struct insn *insn, enum form form)
@@ -63,7 +63,7 @@ static ALWAYS_INLINE bool b_psrldq_v(struct cpu *cpu, const struct insn *insn, e
     cpu->xmm[insn->r1] = a;
     return true;
 }
-SIMD_BIND_REG(psrldq_v)
+SSE_BIND_REG(psrldq_v)
 
 static ALWAYS_INLINE bool b_pslldq_v(struct cpu *cpu, const struct insn *insn, enum form form)
 {
@@ -77,7 +77,7 @@ static ALWAYS_INLINE bool b_pslldq_v(struct cpu *cpu, const struct insn *insn, e
     cpu->xmm[insn->r1] = a;
     return true;
 }
-SIMD_BIND_REG(pslldq_v)
+SSE_BIND_REG(pslldq_v)
 
 /* ---- with an immediate: a = f(a, b, imm) ---- */
 
@@ -92,7 +92,7 @@ SIMD_BIND_REG(pslldq_v)
         cpu->xmm[insn->r1] = a;                                                                                        \
         return true;                                                                                                   \
     }                                                                                                                  \
-    SIMD_BIND_RM(name, 2)
+    SSE_BIND_RM(name, 2)
 
 static ALWAYS_INLINE void i_pshufd(xmm *a, const xmm *b, unsigned control)
 {
@@ -191,7 +191,7 @@ SSE_TERNARY(mpsadbw)
         cpu->xmm[insn->r1] = a;                                                                                        \
         return true;                                                                                                   \
     }                                                                                                                  \
-    SIMD_BIND_RM(name, 1)
+    SSE_BIND_RM(name, 1)
 
 static ALWAYS_INLINE void o_pblendvb(xmm *a, const xmm *b, const xmm *mask)
 {
@@ -242,7 +242,7 @@ static ALWAYS_INLINE bool b_ptest(struct cpu *cpu, const struct insn *insn, enum
     flags_scatter(cpu, (is_zero ? FLAG_ZF : 0) | (is_carry ? FLAG_CF : 0));
     return true;
 }
-SIMD_BIND_RM(ptest, 1)
+SSE_BIND_RM(ptest, 1)
 
 /* ---- widening: the low elements of the operand, which in memory is only as long as needed ---- */
 
@@ -267,7 +267,7 @@ SIMD_BIND_RM(ptest, 1)
         cpu->xmm[insn->r1] = a;                                                                                        \
         return true;                                                                                                   \
     }                                                                                                                  \
-    SIMD_BIND_RM(name, 1)
+    SSE_BIND_RM(name, 1)
 WIDEN(pmovsxbw, 64, VB, int8_t, VW, uint16_t, 8)
 WIDEN(pmovsxbd, 32, VB, int8_t, VD, uint32_t, 4)
 WIDEN(pmovsxbq, 16, VB, int8_t, VQ, uint64_t, 2)
@@ -299,15 +299,15 @@ WIDEN(pmovzxdq, 64, VD, uint32_t, VQ, uint64_t, 2)
         return true;                                                                                                   \
     }
 INSERT(pinsrb, 8, VB, 16)
-SIMD_BIND_RM(pinsrb, 2)
+SSE_BIND_RM(pinsrb, 2)
 INSERT(pinsrw_v, 16, VW, 8)
-SIMD_BIND_RM(pinsrw_v, 2)
+SSE_BIND_RM(pinsrw_v, 2)
 INSERT(pinsr32, 32, VD, 4)
-SIMD_REG(pinsr32)
-MEMORY(pinsr32, 2)
+SSE_REG(pinsr32)
+SSE_MEMORY(pinsr32, 2)
 INSERT(pinsr64, 64, VQ, 2)
-SIMD_REG(pinsr64)
-MEMORY(pinsr64, 2)
+SSE_REG(pinsr64)
+SSE_MEMORY(pinsr64, 2)
 
 #define EXTRACT(name, bits, LANE, count)                                                                               \
     static ALWAYS_INLINE bool b_##name(struct cpu *cpu, const struct insn *insn, enum form form)                       \
@@ -323,15 +323,15 @@ MEMORY(pinsr64, 2)
         return store##bits(cpu, insn, form, LANE(&cpu->xmm[insn->r1], index));                                         \
     }
 EXTRACT(pextrb, 8, VB, 16)
-SIMD_BIND_RM(pextrb, 2)
+SSE_BIND_RM(pextrb, 2)
 EXTRACT(pextrw_v, 16, VW, 8)
-SIMD_BIND_RM(pextrw_v, 2)
+SSE_BIND_RM(pextrw_v, 2)
 EXTRACT(pextr32, 32, VD, 4)
-SIMD_REG(pextr32)
-MEMORY(pextr32, 2)
+SSE_REG(pextr32)
+SSE_MEMORY(pextr32, 2)
 EXTRACT(pextr64, 64, VQ, 2)
-SIMD_REG(pextr64)
-MEMORY(pextr64, 2)
+SSE_REG(pextr64)
+SSE_MEMORY(pextr64, 2)
 
 /* By operand size: 32 bits, or 64 with REX.W. */
 #define BIND_32_64(stem, name32, name64)                                                                               \
@@ -354,11 +354,14 @@ static ALWAYS_INLINE bool b_pmovmskb_v(struct cpu *cpu, const struct insn *insn,
     set_reg32(cpu, insn->r1, byte_signs(b->q[0]) | byte_signs(b->q[1]) << 8);
     return true;
 }
-SIMD_BIND_REG(pmovmskb_v)
+SSE_BIND_REG(pmovmskb_v)
 
 static bool b_maskmovdqu(struct cpu *cpu, const struct insn *insn)
 {
-    return sse_ready(cpu) && simd_masked_store(cpu, insn, &cpu->xmm[insn->r1], &cpu->xmm[insn->r2], 16);
+    if (!sse_ready(cpu)) {
+        return sse_blocked(cpu);
+    }
+    return simd_masked_store(cpu, insn, &cpu->xmm[insn->r1], &cpu->xmm[insn->r2], 16);
 }
 SLOW(maskmovdqu)
 BIND_ONE(maskmovdqu, h_maskmovdqu)

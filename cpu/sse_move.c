@@ -24,7 +24,7 @@
         cpu->xmm[insn->r1] = value;                                                                                    \
         return true;                                                                                                   \
     }                                                                                                                  \
-    SIMD_BIND_RM(name##_load, 1)                                                                                       \
+    SSE_BIND_RM(name##_load, 1)                                                                                       \
     static ALWAYS_INLINE bool b_##name##_store(struct cpu *cpu, const struct insn *insn, enum form form)               \
     {                                                                                                                  \
         if (!sse_ready(cpu)) {                                                                                         \
@@ -36,7 +36,7 @@
         }                                                                                                              \
         return store128(cpu, insn, form, is_aligned, &cpu->xmm[insn->r1]);                                             \
     }                                                                                                                  \
-    SIMD_BIND_RM(name##_store, 1)
+    SSE_BIND_RM(name##_store, 1)
 MOVE_X(mova, true)
 MOVE_X(movu, false)
 
@@ -60,7 +60,7 @@ MOVE_X(movu, false)
         cpu->xmm[insn->r1] = (xmm){ { value, 0 } };                                                                    \
         return true;                                                                                                   \
     }                                                                                                                  \
-    SIMD_BIND_RM(name##_load, 1)                                                                                       \
+    SSE_BIND_RM(name##_load, 1)                                                                                       \
     static ALWAYS_INLINE bool b_##name##_store(struct cpu *cpu, const struct insn *insn, enum form form)               \
     {                                                                                                                  \
         if (!sse_ready(cpu)) {                                                                                         \
@@ -72,7 +72,7 @@ MOVE_X(movu, false)
         }                                                                                                              \
         return store##bits(cpu, insn, form, LANE(&cpu->xmm[insn->r1], 0));                                             \
     }                                                                                                                  \
-    SIMD_BIND_RM(name##_store, 1)
+    SSE_BIND_RM(name##_store, 1)
 MOVE_SCALAR(movss, 32, VD)
 MOVE_SCALAR(movsd, 64, VQ)
 
@@ -92,7 +92,7 @@ static ALWAYS_INLINE bool b_movq_v_w(struct cpu *cpu, const struct insn *insn, e
     cpu->xmm[insn->r1] = (xmm){ { value, 0 } };
     return true;
 }
-SIMD_BIND_RM(movq_v_w, 1)
+SSE_BIND_RM(movq_v_w, 1)
 
 static ALWAYS_INLINE bool b_movq_w_v(struct cpu *cpu, const struct insn *insn, enum form form)
 {
@@ -105,7 +105,7 @@ static ALWAYS_INLINE bool b_movq_w_v(struct cpu *cpu, const struct insn *insn, e
     }
     return store64(cpu, insn, form, cpu->xmm[insn->r1].q[0]);
 }
-SIMD_BIND_RM(movq_w_v, 1)
+SSE_BIND_RM(movq_w_v, 1)
 
 /* MOVD and MOVQ from and to general registers. */
 #define MOVE_GENERAL(bits)                                                                                             \
@@ -123,8 +123,8 @@ SIMD_BIND_RM(movq_w_v, 1)
         cpu->xmm[insn->r1] = (xmm){ { value, 0 } };                                                                    \
         return true;                                                                                                   \
     }                                                                                                                  \
-    SIMD_REG(movd_v_e##bits)                                                                                           \
-    MEMORY(movd_v_e##bits, 1)                                                                                          \
+    SSE_REG(movd_v_e##bits)                                                                                           \
+    SSE_MEMORY(movd_v_e##bits, 1)                                                                                          \
     static ALWAYS_INLINE bool b_movd_e_v##bits(struct cpu *cpu, const struct insn *insn, enum form form)               \
     {                                                                                                                  \
         if (!sse_ready(cpu)) {                                                                                         \
@@ -136,13 +136,13 @@ SIMD_BIND_RM(movq_w_v, 1)
         }                                                                                                              \
         return store##bits(cpu, insn, form, (uint##bits##_t)cpu->xmm[insn->r1].q[0]);                                  \
     }                                                                                                                  \
-    SIMD_REG(movd_e_v##bits)                                                                                           \
-    MEMORY(movd_e_v##bits, 1)                                                                                          \
+    SSE_REG(movd_e_v##bits)                                                                                           \
+    SSE_MEMORY(movd_e_v##bits, 1)                                                                                          \
     static ALWAYS_INLINE bool b_movnti##bits(struct cpu *cpu, const struct insn *insn, enum form form)                 \
     {                                                                                                                  \
         return store##bits(cpu, insn, form, reg##bits(cpu, insn->r1)); /* not an XMM instruction: always allowed */     \
     }                                                                                                                  \
-    MEMORY(movnti##bits, 1)
+    SIMD_MEMORY(movnti##bits, 1, MMX_EXIT)
 MOVE_GENERAL(32)
 MOVE_GENERAL(64)
 
@@ -174,12 +174,12 @@ const struct binding bind_movnti = { { [LIVE] = {
         cpu->xmm[insn->r1].q[half] = value;                                                                            \
         return true;                                                                                                   \
     }                                                                                                                  \
-    SIMD_BIND_MEM(name##_load, 1)                                                                                      \
+    SSE_BIND_MEM(name##_load, 1)                                                                                      \
     static ALWAYS_INLINE bool b_##name##_store(struct cpu *cpu, const struct insn *insn, enum form form)               \
     {                                                                                                                  \
         return sse_ready(cpu) && store64(cpu, insn, form, cpu->xmm[insn->r1].q[half]);                                 \
     }                                                                                                                  \
-    SIMD_BIND_MEM(name##_store, 1)
+    SSE_BIND_MEM(name##_store, 1)
 MOVE_HALF(movl, 0)
 MOVE_HALF(movh, 1)
 
@@ -192,7 +192,7 @@ static ALWAYS_INLINE bool b_movhlps(struct cpu *cpu, const struct insn *insn, en
     cpu->xmm[insn->r1].q[0] = cpu->xmm[insn->r2].q[1];
     return true;
 }
-SIMD_BIND_REG(movhlps)
+SSE_BIND_REG(movhlps)
 
 static ALWAYS_INLINE bool b_movlhps(struct cpu *cpu, const struct insn *insn, enum form form)
 {
@@ -203,7 +203,7 @@ static ALWAYS_INLINE bool b_movlhps(struct cpu *cpu, const struct insn *insn, en
     cpu->xmm[insn->r1].q[1] = cpu->xmm[insn->r2].q[0];
     return true;
 }
-SIMD_BIND_REG(movlhps)
+SSE_BIND_REG(movlhps)
 
 static ALWAYS_INLINE bool b_movddup(struct cpu *cpu, const struct insn *insn, enum form form)
 {
@@ -220,7 +220,7 @@ static ALWAYS_INLINE bool b_movddup(struct cpu *cpu, const struct insn *insn, en
     cpu->xmm[insn->r1] = (xmm){ { value, value } };
     return true;
 }
-SIMD_BIND_RM(movddup, 1)
+SSE_BIND_RM(movddup, 1)
 
 /* ---- a = f(a, b) on bits ---- */
 
@@ -240,7 +240,7 @@ SIMD_BIND_RM(movddup, 1)
         cpu->xmm[insn->r1] = a;                                                                                        \
         return true;                                                                                                   \
     }                                                                                                                  \
-    SIMD_BIND_RM(name, 1)
+    SSE_BIND_RM(name, 1)
 
 static ALWAYS_INLINE void m_unpcklps(xmm *a, const xmm *b) { v_punpckldq(a, b, 16); }
 MOVE_BINARY(unpcklps)
@@ -283,7 +283,7 @@ static ALWAYS_INLINE bool b_movmskps(struct cpu *cpu, const struct insn *insn, e
                   (uint32_t)(b->q[1] >> 60 & 8));
     return true;
 }
-SIMD_BIND_REG(movmskps)
+SSE_BIND_REG(movmskps)
 
 static ALWAYS_INLINE bool b_movmskpd(struct cpu *cpu, const struct insn *insn, enum form form)
 {
@@ -295,7 +295,7 @@ static ALWAYS_INLINE bool b_movmskpd(struct cpu *cpu, const struct insn *insn, e
     set_reg32(cpu, insn->r1, (uint32_t)(b->q[0] >> 63) | (uint32_t)(b->q[1] >> 62 & 2));
     return true;
 }
-SIMD_BIND_REG(movmskpd)
+SSE_BIND_REG(movmskpd)
 
 /* From a register the immediate picks the element; memory is the element. */
 static ALWAYS_INLINE bool b_insertps(struct cpu *cpu, const struct insn *insn, enum form form)
@@ -320,7 +320,7 @@ static ALWAYS_INLINE bool b_insertps(struct cpu *cpu, const struct insn *insn, e
     }
     return true;
 }
-SIMD_BIND_RM(insertps, 2)
+SSE_BIND_RM(insertps, 2)
 
 static ALWAYS_INLINE bool b_extractps(struct cpu *cpu, const struct insn *insn, enum form form)
 {
@@ -335,7 +335,7 @@ static ALWAYS_INLINE bool b_extractps(struct cpu *cpu, const struct insn *insn, 
     }
     return store32(cpu, insn, form, VD(&cpu->xmm[insn->r1], index));
 }
-SIMD_BIND_RM(extractps, 2)
+SSE_BIND_RM(extractps, 2)
 
 /* ---- fences and hints ---- */
 
@@ -352,4 +352,4 @@ static ALWAYS_INLINE bool b_clflush(struct cpu *cpu, const struct insn *insn, en
 
     return load8(cpu, insn, form, &value);
 }
-SIMD_BIND_MEM(clflush, 1)
+MMX_BIND_MEM(clflush, 1)

@@ -169,7 +169,7 @@ static NOINLINE void compare(struct cpu *cpu, const xmm *a, const xmm *b, unsign
         compare(cpu, &a, &b, simd_immediate(insn, form), is_explicit, is_index);                                       \
         return true;                                                                                                   \
     }                                                                                                                  \
-    SIMD_BIND_RM(name, 2)
+    SSE_BIND_RM(name, 2)
 STRING(pcmpestrm, true, false)
 STRING(pcmpestri, true, true)
 STRING(pcmpistrm, false, false)

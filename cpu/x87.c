@@ -324,6 +324,36 @@ LOAD_CONSTANT(fldz, F80_CONST_ZERO)
 
 /* ---- stores ---- */
 
+/* The usual case of f80_to_float64 and f80_to_float32, written out: a normal number that stays one, rounded to nearest. */
+static ALWAYS_INLINE uint64_t to_float64(struct fpu_env *env, struct float80 a)
+{
+    unsigned exp = (a.sign_exp & 0x7fffu) - (0x3fff - 0x3ff);
+
+    if (LIKELY((exp - 1 < 0x7fd) & (unsigned)(a.mantissa >> 63)) && (env->control & FPU_RC_MASK) == FPU_RC_NEAREST) {
+        unsigned rest = (unsigned)a.mantissa & 0x7ff;
+        uint64_t whole = a.mantissa >> 11;
+        env->rounded_up = rest > 0x400 || (rest == 0x400 && (whole & 1));
+        env->exceptions = rest ? FPU_PE : 0;
+        /* Bit 52 of `whole` is the implicit one, and a carry goes on into the exponent. */
+        return (uint64_t)(a.sign_exp & 0x8000u) << 48 | (((uint64_t)(exp - 1) << 52) + whole + env->rounded_up);
+    }
+    return f80_to_float64(env, a);
+}
+
+static ALWAYS_INLINE uint32_t to_float32(struct fpu_env *env, struct float80 a)
+{
+    unsigned exp = (a.sign_exp & 0x7fffu) - (0x3fff - 0x7f);
+
+    if (LIKELY((exp - 1 < 0xfd) & (unsigned)(a.mantissa >> 63)) && (env->control & FPU_RC_MASK) == FPU_RC_NEAREST) {
+        uint64_t rest = a.mantissa & UINT64_C(0xffffffffff), half = UINT64_C(0x8000000000);
+        uint32_t whole = (uint32_t)(a.mantissa >> 40);
+        env->rounded_up = rest > half || (rest == half && (whole & 1));
+        env->exceptions = rest ? FPU_PE : 0;
+        return (uint32_t)(a.sign_exp & 0x8000u) << 16 | (((exp - 1) << 23) + whole + env->rounded_up);
+    }
+    return f80_to_float32(env, a);
+}
+
 /* A store to memory: the converted value is stored first, as that may fault, then the exceptions count. */
 #define STORE(name, bits, convert, indefinite, pops)                                                                   \
     static ALWAYS_INLINE bool b_##name(struct cpu *cpu, const struct insn *insn, enum form form)                       \
@@ -361,10 +391,10 @@ LOAD_CONSTANT(fldz, F80_CONST_ZERO)
         return true;                                                                                                   \
     }                                                                                                                  \
     X87_MEM(name)
-STORE(fst_m32, 32, f80_to_float32, 0xffc00000u, false)
-STORE(fstp_m32, 32, f80_to_float32, 0xffc00000u, true)
-STORE(fst_m64, 64, f80_to_float64, UINT64_C(0xfff8000000000000), false)
-STORE(fstp_m64, 64, f80_to_float64, UINT64_C(0xfff8000000000000), true)
+STORE(fst_m32, 32, to_float32, 0xffc00000u, false)
+STORE(fstp_m32, 32, to_float32, 0xffc00000u, true)
+STORE(fst_m64, 64, to_float64, UINT64_C(0xfff8000000000000), false)
+STORE(fstp_m64, 64, to_float64, UINT64_C(0xfff8000000000000), true)
 STORE(fist_m16, 16, f80_to_int16, 0x8000, false)
 STORE(fistp_m16, 16, f80_to_int16, 0x8000, true)
 STORE(fist_m32, 32, f80_to_int32, 0x80000000u, false)
