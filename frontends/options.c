@@ -466,6 +466,12 @@ static bool parse_rtc(struct options *options, const struct row *row, const char
     return true;
 }
 
+static bool parse_seed(struct options *options, const struct row *row, const char *value, struct error *err)
+{
+    return parse_number(value, UINT64_MAX, &options->random_seed) ||
+           bad_value(row, value, "a whole number is needed, such as -seed 42", err);
+}
+
 /* A decimal number of nanoseconds, as 16.16 fixed point. */
 static bool parse_ratio(const char *text, uint64_t *q16)
 {
@@ -587,6 +593,7 @@ static const struct row rows[] = {
      "a write of V to PORT (default 0x501) ends tick86 with status (V << 1) | 1"},
     {"rtc", "base=utc|localtime|DATE[,clock=vm]", parse_rtc, 0, 0,
      "calendar clock at power-on (default utc; under -time virtual 2026-01-01)"},
+    {"seed", "N", parse_seed, 0, 0, "start of the sequence that RDRAND and RDSEED read (default 0)"},
     {"time", "wall|virtual[,ratio=NS]", parse_time, 0, 0,
      "wall: guest time follows the host's (default); virtual: every instruction takes NS nanoseconds (default 1), "
      "nothing sleeps, and runs with equal input are identical"},

@@ -43,6 +43,7 @@ struct options {
     uint32_t debug_exit_port;
     enum rtc_base rtc_base;
     uint64_t rtc_seconds; /* for RTC_DATE: since 1970 */
+    uint64_t random_seed;
     bool is_time_virtual;
     uint64_t ns_per_insn_q16; /* 0: default */
     bool no_reboot, no_shutdown;

@@ -154,6 +154,7 @@ static bool create_cpu(struct tick86 *machine, const struct tick86_config *confi
     if (machine->cpu == NULL) {
         return false;
     }
+    cpu_seed_random(machine->cpu, config->random_seed);
     for (unsigned n = 0; n < sizeof memories / sizeof memories[0]; n++) {
         /* Both callbacks of a memory get one context, which the CPU sets again when it finds code. */
         memories[n]->code_written_context = machine->cpu;

@@ -60,6 +60,7 @@ struct tick86_config {
     bool debug_exit;            /* isa-debug-exit at port 501h */
     uint32_t debug_exit_port;   /* 0: 501h */
     uint64_t rtc_base_seconds;  /* calendar time at power-on, seconds since 1970 */
+    uint64_t random_seed;       /* of what RDRAND and RDSEED read */
     uint64_t ns_per_insn_q16;   /* 16.16; 0: 65536, one nanosecond an instruction */
     bool use_block_cache;       /* false: --self-check=slow, every instruction decoded anew, no chaining or fusion */
     log_sink_fn *log_sink;

@@ -46,7 +46,7 @@ START_TEST(good_lines)
         "-hda a.img -hdb b.img -cdrom c.iso -boot order=dc,menu=on -snapshot",
         "-drive file=a,format=raw,if=ide,index=3,media=disk,readonly=on,snapshot=off -drive file=b",
         "-serial stdio -serial unix:/tmp/x,server,nowait -monitor none -parallel none",
-        "-rtc base=2026-01-31T12:00:00,clock=vm -time virtual,ratio=0.5 -stop-at insns=1000 -print-hash",
+        "-rtc base=2026-01-31T12:00:00,clock=vm -seed 0x2a -time virtual,ratio=0.5 -stop-at insns=1000 -print-hash",
         "--self-check=slow -nographic -vga none -no-reboot -no-shutdown -S -name x -d all=guest -D log",
         "-device isa-debug-exit,iobase=0xf4,iosize=4 -cpu pentium2 -L dir -bios x -boot d",
         "vmlinuz initrd -append quiet",
@@ -61,7 +61,7 @@ START_TEST(bad_lines)
     static const char *const lines[] = {
         "-hda a -hda b",    "-hdc a -cdrom b", "-drive format=raw", "-drive file=a,if=scsi", "-drive file=a,index=4",
         "-boot x",          "-serial",         "-serial foo",       "-parallel stdio",       "-monitor file:x",
-        "-display sdl",     "-vga cirrus",     "-device e1000",     "-rtc base=soon",        "-time fast",
+        "-display sdl",     "-vga cirrus",     "-device e1000",     "-rtc base=soon", "-seed luck",        "-time fast",
         "-stop-at never=1", "-smp 2",          "-kernle x",         "-self-check=tlb",       "-snapshot=on",
         "-serial null -serial null -serial null",
     };
