@@ -1,16 +1,17 @@
 /* x87_fast.c - addition, multiplication and division of the x87 in the usual case, written out.
  *
- * Usual: both operands and the result are normal numbers, rounding is to nearest with 64 bits (FNINIT's control word), and
- * the precision exception is masked; so PE and C1 are all that can be set, and the result is written whatever they are.
+ * Usual: both operands and the result are normal numbers, rounding is to nearest with 64 bits (FNINIT's control word) or 53 (what Windows
+ * and FreeBSD set), and the precision exception is masked; so PE and C1 are all that can be set, and the result is written whatever they are.
  * Everything else is left to float80.c: a false return means that nothing was touched. The results are the same bits:
  * tests/unit/test_x87_fast.c holds both against each other. */
 #include "cpu/float80_internal.h"
 #include "cpu/x87.h"
 
-/* RC nearest, PC 64 bits, PM masked. */
+/* RC nearest, PC not 24 bits, PM masked. */
 static ALWAYS_INLINE bool is_usual(const struct cpu *cpu)
 {
-    return (cpu->fpu.control & (FPU_RC_MASK | FPU_PC_MASK | FPU_PE)) == (FPU_RC_NEAREST | FPU_PC_64 | FPU_PE);
+    return (cpu->fpu.control & (FPU_RC_MASK | FPU_PE)) == (FPU_RC_NEAREST | FPU_PE) &&
+           (cpu->fpu.control & FPU_PC_MASK) != FPU_PC_24;
 }
 
 static ALWAYS_INLINE bool is_normal(uint64_t mantissa, unsigned exp)
@@ -21,12 +22,19 @@ static ALWAYS_INLINE bool is_normal(uint64_t mantissa, unsigned exp)
 /* Rounds hi:lo, bit 63 of hi set, and writes. False when the exponent is outside of the normal numbers. */
 static ALWAYS_INLINE bool finish(struct cpu *cpu, unsigned dest, unsigned sign, int exp, uint64_t hi, uint64_t lo)
 {
-    unsigned up = (unsigned)(lo >> 63) & (unsigned)(((lo << 1) != 0) | (hi & 1));
+    unsigned is_odd = hi & 1, unit_shift = 0;
 
     if (UNLIKELY((unsigned)(exp - 1) >= F80_EXP_MAX - 2)) {
         return false;
     }
-    hi += up;
+    if ((cpu->fpu.control & FPU_PC_MASK) == FPU_PC_53) {
+        lo = hi << 53 | (lo != 0);
+        hi &= ~UINT64_C(0x7ff);
+        is_odd = hi >> 11 & 1;
+        unit_shift = 11;
+    }
+    unsigned up = (unsigned)(lo >> 63) & (((lo << 1) != 0) | is_odd);
+    hi += (uint64_t)up << unit_shift;
     if (UNLIKELY(hi == 0)) {
         hi = F80_INTEGER_BIT;
         exp++;
