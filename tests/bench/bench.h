@@ -44,7 +44,10 @@ struct process {
     pid_t pid;
     clockid_t clock;
     int serial;   /* read end */
-    int terminal; /* Bochs draws on one; else -1 */
+    int terminal; /* Bochs' debugger talks to one; else -1 */
+    int screen;   /* the pseudo-terminal that Bochs draws the guest's screen on, when it has named it; else -1 */
+    char said[2048]; /* what Bochs said first */
+    size_t said_size;
     int input;    /* the serial port's input, or -1 */
     char work[64]; /* scratch directory */
     char line[LINE_BYTES];

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 int64_t wall_ns(void)
@@ -196,7 +197,7 @@ bool process_start(struct process *process, enum peer peer, const struct guest *
     int in[2] = {-1, -1}, out[2] = {-1, -1}, terminal = -1;
     char path[128];
 
-    *process = (struct process){.peer = peer, .serial = -1, .terminal = -1, .input = -1};
+    *process = (struct process){.peer = peer, .serial = -1, .terminal = -1, .screen = -1, .input = -1};
     process->deadline_ns = wall_ns() + (int64_t)options->timeout_s * 1000000000;
     strcpy(process->work, "/tmp/bench.XXXXXX");
     if (mkdtemp(process->work) == NULL) {
@@ -247,13 +248,12 @@ void process_end(struct process *process)
         kill(process->pid, SIGKILL);
         waitpid(process->pid, NULL, 0);
     }
-    for (int *fd = &process->serial; fd != NULL; fd = fd == &process->serial     ? &process->terminal
-                                                      : fd == &process->terminal ? &process->input
-                                                                                 : NULL) {
-        if (*fd >= 0) {
-            close(*fd);
+    int *const open_files[] = {&process->serial, &process->terminal, &process->screen, &process->input};
+    for (size_t n = 0; n < sizeof open_files / sizeof open_files[0]; n++) {
+        if (*open_files[n] >= 0) {
+            close(*open_files[n]);
         }
-        *fd = -1;
+        *open_files[n] = -1;
     }
     for (size_t n = 0; n < sizeof files / sizeof files[0]; n++) {
         snprintf(path, sizeof path, "%s/%s", process->work, files[n]);
@@ -265,20 +265,57 @@ void process_end(struct process *process)
 
 /* ---- listening ---- */
 
+/* Bochs with its debugger draws on a pseudo-terminal of its own, which it names, and stops when nobody reads it. */
+static void open_screen(struct process *process, const char *text, size_t size)
+{
+    static const char naming[] = "connected to screen \"";
+    struct termios mode;
+
+    if (process->screen >= 0 || process->said_size + size >= sizeof process->said) {
+        return;
+    }
+    memcpy(process->said + process->said_size, text, size);
+    process->said_size += size;
+    process->said[process->said_size] = '\0';
+    char *name = strstr(process->said, naming);
+    char *end = name != NULL ? strchr(name + sizeof naming - 1, '"') : NULL;
+    if (end == NULL) {
+        return;
+    }
+    *end = '\0';
+    process->screen = open(name + sizeof naming - 1, O_RDWR | O_NOCTTY | O_NONBLOCK);
+    if (process->screen >= 0 && tcgetattr(process->screen, &mode) == 0) {
+        cfmakeraw(&mode);
+        tcsetattr(process->screen, TCSANOW, &mode);
+    }
+}
+
+/* Reads and forgets what is drawn. */
+static void drain(int fd, struct process *process)
+{
+    char drawn[4096];
+    ssize_t size = read(fd, drawn, sizeof drawn);
+
+    if (size > 0 && fd == process->terminal) {
+        open_screen(process, drawn, (size_t)size);
+    }
+}
+
 /* Waits for serial output. False when there will be none, or none before `until_ns`. */
 static bool more_serial(struct process *process, int64_t until_ns)
 {
-    char drawn[4096];
-
     for (;;) {
-        struct pollfd fds[2] = {{process->serial, POLLIN, 0}, {process->terminal, POLLIN, 0}};
+        /* poll(2) ignores descriptors below 0. */
+        struct pollfd fds[3] = {
+            {process->serial, POLLIN, 0}, {process->terminal, POLLIN, 0}, {process->screen, POLLIN, 0}};
         int64_t left = until_ns - wall_ns();
-        if (left <= 0 ||
-            poll(fds, process->terminal >= 0 ? 2 : 1, (int)(left / 1000000 < 1000 ? left / 1000000 + 1 : 1000)) < 0) {
+        if (left <= 0 || poll(fds, 3, (int)(left / 1000000 < 1000 ? left / 1000000 + 1 : 1000)) < 0) {
             return false;
         }
-        if (process->terminal >= 0 && (fds[1].revents & POLLIN) && read(process->terminal, drawn, sizeof drawn) < 0) {
-            return false;
+        for (unsigned n = 1; n < 3; n++) {
+            if (fds[n].revents & POLLIN) {
+                drain(fds[n].fd, process);
+            }
         }
         if (fds[0].revents & POLLIN) {
             ssize_t size = read(process->serial, process->pending, sizeof process->pending);
