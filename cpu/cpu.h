@@ -189,6 +189,7 @@ struct tlb_cold {
     bool is_global;
     bool may_read;
     bool is_watched;   /* a data breakpoint lies in it */
+    bool is_large;     /* a piece of a page of 2 or 4 MiB */
 };
 
 struct jump_entry {
@@ -313,6 +314,7 @@ struct cpu {
 
     struct tlb_entry *tlb_arrays[TLB_MODES]; /* derived; owned */
     struct tlb_cold *tlb_cold[TLB_MODES];    /* derived; owned */
+    uint64_t large_regions[16];              /* derived; bit n: a large page was cached in the nth 4 MiB */
     uint64_t *code_pages_seen;               /* derived; Bloom bits of linear pages that were fetched from */
     struct block_cache *blocks;              /* derived; owned */
     struct decoder *decoder;                 /* derived; owned */

@@ -24,7 +24,7 @@ enum { SEEN_BITS = 4096 };
 /* The outcome of a walk. */
 struct translation {
     phys_addr physical; /* of the 4 KiB page */
-    bool may_write, may_execute, is_user, is_global, is_dirty;
+    bool may_write, may_execute, is_user, is_global, is_dirty, is_large;
 };
 
 bool tlb_create(struct cpu *cpu)
@@ -85,8 +85,23 @@ void tlb_flush(struct cpu *cpu, bool keep_global)
     }
     if (!keep_global) {
         memset(cpu->code_pages_seen, 0, SEEN_BITS / 8);
+        memset(cpu->large_regions, 0, sizeof cpu->large_regions);
     }
     fetch_tokens_bump(cpu, keep_global);
+}
+
+/* All pieces of large pages in the 4 MiB of `linear`, of which a part may stand for the whole: SDM vol. 3, 4.10.4.1. */
+static void flush_large(struct cpu *cpu, uint64_t linear)
+{
+    for (unsigned mode = 0; mode < TLB_MODES; mode++) {
+        for (unsigned index = 0; index < TLB_ENTRIES; index++) {
+            const struct tlb_cold *cold = &cpu->tlb_cold[mode][index];
+            if (cold->page != TLB_INVALID && cold->is_large && (cold->page ^ linear) >> 22 == 0) {
+                entry_clear(cpu, mode, index);
+            }
+        }
+    }
+    fetch_tokens_bump(cpu, false);
 }
 
 void tlb_flush_page(struct cpu *cpu, uint64_t linear)
@@ -97,7 +112,9 @@ void tlb_flush_page(struct cpu *cpu, uint64_t linear)
     for (unsigned mode = 0; mode < TLB_MODES; mode++) {
         entry_clear(cpu, mode, index);
     }
-    if (cpu->code_pages_seen[bit / 64] >> (bit % 64) & 1) {
+    if (cpu->large_regions[linear >> 28 & 15] >> (linear >> 22 & 63) & 1) {
+        flush_large(cpu, linear);
+    } else if (cpu->code_pages_seen[bit / 64] >> (bit % 64) & 1) {
         fetch_tokens_bump(cpu, false);
     }
 }
@@ -185,6 +202,7 @@ static enum walk_result walk32(const struct cpu *cpu, uint32_t linear, enum acce
     t->may_execute = true;
     t->is_global = (leaf & PTE_G) && (cpu->cr4 & CR4_PGE);
     t->is_dirty = (leaf & PTE_D) != 0 || kind == ACCESS_WRITE;
+    t->is_large = is_large;
     if (!rights_allow(cpu, t, kind, user)) {
         return WALK_DENIED;
     }
@@ -240,6 +258,7 @@ static enum walk_result walk_pae(const struct cpu *cpu, uint32_t linear, enum ac
     t->is_user = (rights & PTE_U) != 0;
     t->is_global = (leaf & PTE_G) && (cpu->cr4 & CR4_PGE);
     t->is_dirty = (leaf & PTE_D) != 0 || kind == ACCESS_WRITE;
+    t->is_large = is_large;
     if (!rights_allow(cpu, t, kind, user)) {
         return WALK_DENIED;
     }
@@ -257,7 +276,7 @@ static enum walk_result walk(const struct cpu *cpu, uint64_t linear, enum access
                              struct translation *t)
 {
     if (!(cpu->cr0 & CR0_PG)) {
-        *t = (struct translation){ linear & ~(uint64_t)(GUEST_PAGE_SIZE - 1), true, true, true, false, true };
+        *t = (struct translation){ linear & ~(uint64_t)(GUEST_PAGE_SIZE - 1), true, true, true, false, true, false };
         return WALK_OK;
     }
     return cpu->cr4 & CR4_PAE ? walk_pae(cpu, (uint32_t)linear, kind, user, mark, t)
@@ -328,6 +347,10 @@ static struct tlb_cold *tlb_fill(struct cpu *cpu, uint64_t linear, enum access_k
     cold->may_write = t.is_dirty && (t.may_write || !(user || (cpu->cr0 & CR0_WP)));
     cold->may_execute = t.may_execute;
     cold->is_global = t.is_global;
+    cold->is_large = t.is_large;
+    if (t.is_large) {
+        cpu->large_regions[linear >> 28 & 15] |= UINT64_C(1) << (linear >> 22 & 63);
+    }
     cold->is_watched = page_is_watched(cpu, cold->page);
     entry_set_tags(&cpu->tlb_arrays[mode][index], cold);
     return cold;

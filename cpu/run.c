@@ -645,6 +645,7 @@ const struct field cpu_fields[] = {
     PAD(S, operand_pad_),
     DERIVED(S, tlb_arrays, NULL),
     DERIVED(S, tlb_cold, NULL),
+    DERIVED(S, large_regions, NULL),
     DERIVED(S, code_pages_seen, NULL),
     DERIVED(S, blocks, NULL),
     DERIVED(S, decoder, NULL),

@@ -10,7 +10,7 @@
 #include <string.h>
 
 enum { RAM_BYTES = 16 << 20, VRAM_BYTES = 16 << 20, OUTPUT_MAX = 1 << 16, BIOS_BYTES = 1 << 16 };
-#define INSNS_MAX UINT64_C(50000000)
+#define INSNS_MAX UINT64_C(10000000)
 
 struct pc {
     struct tick86 *machine;

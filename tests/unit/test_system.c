@@ -1410,7 +1410,7 @@ START_TEST(cpuid_leaves)
     EQ(cpu->gpr[REG_CX], 0x6c65746e);
     cpuid(1);
     EQ(cpu->gpr[REG_AX] >> 8, 6);
-    EQ(cpu->gpr[REG_DX], 0x0789b9ff);
+    EQ(cpu->gpr[REG_DX], 0x078bb9ff);
     EQ(cpu->gpr[REG_CX], 0x46980203); /* OSXSAVE follows CR4 */
     ck_assert(control_write_cr4(cpu, CR4_OSXSAVE));
     cpuid(1);
