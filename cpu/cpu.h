@@ -111,7 +111,8 @@ struct table_register {
 
 enum exception_vector {
     VEC_DE = 0, VEC_DB = 1, VEC_NMI = 2, VEC_BP = 3, VEC_OF = 4, VEC_BR = 5, VEC_UD = 6, VEC_NM = 7, VEC_DF = 8,
-    VEC_TS = 10, VEC_NP = 11, VEC_SS = 12, VEC_GP = 13, VEC_PF = 14, VEC_MF = 16, VEC_AC = 17, VEC_MC = 18, VEC_XM = 19
+    VEC_TS = 10, VEC_NP = 11, VEC_SS = 12, VEC_GP = 13, VEC_PF = 14, VEC_MF = 16, VEC_AC = 17, VEC_MC = 18, VEC_XM = 19,
+    VEC_FERR = 255 /* ours: not delivered; FERR# rises and the processor waits at the instruction for an interrupt */
 };
 
 /* x87 state (SDM vol. 1, chapter 8). regs[] are physical registers 0-7; ST(i) is regs[(top + i) & 7]. */
@@ -238,6 +239,7 @@ struct cpu_board {
     struct ports *ports;
     struct clock *clock;
     struct log *log;
+    void (*ferr)(void *context, bool level); /* FERR# changed; NULL: not connected */
 };
 
 struct cpu {
@@ -294,7 +296,9 @@ struct cpu {
     uint8_t fault_vector;
     uint32_t fault_error;
     uint32_t delivering;  /* vector being delivered + 1, for double faults; 0: none; derived */
-    uint8_t model_pad_[4];
+    bool ferr_line;  /* FERR#: an x87 exception met a waiting instruction while CR0.NE was clear */
+    bool ignne_line; /* IGNNE#: such instructions go on in spite of it */
+    uint8_t model_pad_[2];
     uint64_t fault_address; /* CR2 to be; derived */
     uint32_t generation[2];  /* of fetch mappings, non-global and global; derived */
     uint32_t tlb_fill_count; /* derived */
@@ -356,6 +360,7 @@ void cpu_look(struct cpu *cpu);
 void cpu_set_intr(struct cpu *cpu, bool level);
 void cpu_set_nmi(struct cpu *cpu, bool level);
 void cpu_set_a20(struct cpu *cpu, bool enabled);
+void cpu_set_ignne(struct cpu *cpu, bool level);
 /* True when an interrupt would wake it from HLT now. */
 bool cpu_has_work(const struct cpu *cpu);
 

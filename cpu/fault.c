@@ -67,6 +67,20 @@ static void shut_down(struct cpu *cpu)
     cpu_look(cpu);
 }
 
+/* SDM vol. 1, 8.7 and appendix D: FERR# rises, and the waiting instruction that met the exception is not begun before an
+ * interrupt has been taken. */
+static void wait_for_interrupt(struct cpu *cpu)
+{
+    if (!cpu->ferr_line) {
+        cpu->ferr_line = true;
+        if (cpu->board.ferr) {
+            cpu->board.ferr(cpu->board.context, true);
+        }
+    }
+    cpu->halted_state = CPU_HALTED;
+    cpu_look(cpu);
+}
+
 /* Each round either delivers, or goes up in the order benign - contributory, page fault - double fault - shutdown, so
  * there are few of them. interrupt_enter takes `delivering` as the sign that this is a fault and pushes RF set. */
 void cpu_deliver_fault(struct cpu *cpu)
@@ -75,6 +89,10 @@ void cpu_deliver_fault(struct cpu *cpu)
     bool has_error = cpu->fault_has_error;
     uint32_t error = cpu->fault_error;
 
+    if (vector == VEC_FERR) {
+        wait_for_interrupt(cpu);
+        return;
+    }
     /* Data breakpoints that the instruction met before it faulted will be met again when it is restarted. */
     cpu->debug_pending = 0;
     cpu->pending &= (uint8_t)~PENDING_DEBUG;

@@ -239,6 +239,11 @@ void cpu_set_a20(struct cpu *cpu, bool enabled)
     }
 }
 
+void cpu_set_ignne(struct cpu *cpu, bool level)
+{
+    cpu->ignne_line = level;
+}
+
 static bool in_shadow(const struct cpu *cpu)
 {
     return cpu->shadow_icount == cpu_icount(cpu);
@@ -529,6 +534,7 @@ void cpu_reset(struct cpu *cpu, bool is_init)
     cpu->nmi_latched = cpu->nmi_blocked = false;
     cpu->debug_pending = 0;
     cpu->delivering = 0;
+    cpu->ferr_line = false;
     if (!is_init) {
         cpu->fpu = (struct fpu){ .control = 0x40, .empty = 0, .top = 0 };
         memset(cpu->xmm, 0, sizeof cpu->xmm);
@@ -628,6 +634,8 @@ const struct field cpu_fields[] = {
     DERIVED(S, fault_vector, NULL),
     DERIVED(S, fault_error, NULL),
     DERIVED(S, delivering, NULL),
+    FIELD(S, ferr_line, NULL),
+    FIELD(S, ignne_line, NULL),
     PAD(S, model_pad_),
     DERIVED(S, fault_address, NULL),
     DERIVED(S, generation, NULL),

@@ -106,12 +106,24 @@ static ALWAYS_INLINE bool x87_commit(struct cpu *cpu, const struct insn *insn, c
     return true;
 }
 
+/* FERR# falls with ES. */
+void x87_drop_ferr(struct cpu *cpu);
+static inline void x87_error_gone(struct cpu *cpu)
+{
+    if (UNLIKELY(cpu->ferr_line)) {
+        x87_drop_ferr(cpu);
+    }
+}
+
 /* ES after the control word or the exception bits were loaded. */
 static inline void x87_summarize(struct cpu *cpu)
 {
     unsigned unmasked = cpu->fpu.status & ~cpu->fpu.control & X87_EXCEPTIONS;
 
     cpu->fpu.status = (uint16_t)((cpu->fpu.status & ~X87_ES) | (unmasked ? X87_ES : 0));
+    if (!unmasked) {
+        x87_error_gone(cpu);
+    }
 }
 
 static inline uint16_t x87_status_word(const struct cpu *cpu)

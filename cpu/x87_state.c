@@ -6,8 +6,8 @@
  * Differs from processors:
  *  - The instruction and data pointers and the opcode change only when an instruction raises an unmasked exception
  *    (processors with FDP_EXCPTN_ONLY do that for the data pointer); otherwise they keep the last value.
- *  - With CR0.NE clear a processor asserts FERR#, and the board answers with IRQ 13. There is no such wire yet: the
- *    pending exception is logged once and the instruction goes on.
+ * With CR0.NE clear FERR# rises at the next waiting instruction, which is not begun before an interrupt was taken, or goes on
+ * while IGNNE# is high (8.7, "MS-DOS compatibility sub-mode").
  * FXSAVE and FXRSTOR are in simd_state.c. FENI, FDISI and FSETPM do nothing, as since the 387. */
 #include "cpu/x87.h"
 
@@ -21,15 +21,15 @@ static NOINLINE bool pending_error(struct cpu *cpu)
     if (cpu->cr0 & CR0_NE) {
         return cpu_fault(cpu, VEC_MF);
     }
-    if (cpu->board.log) {
-        struct log_channel *channel = log_channel(cpu->board.log, "x87");
-        if (channel->guest_messages == 0) {
-            log_write(cpu->board.log, channel, LOG_GUEST,
-                      "unmasked exception with CR0.NE clear: IRQ 13 is not implemented (status 0x%04x, control 0x%04x)",
-                      (unsigned)x87_status_word(cpu), (unsigned)cpu->fpu.control);
-        }
+    return cpu->ignne_line || cpu_fault(cpu, VEC_FERR);
+}
+
+NOINLINE void x87_drop_ferr(struct cpu *cpu)
+{
+    cpu->ferr_line = false;
+    if (cpu->board.ferr) {
+        cpu->board.ferr(cpu->board.context, false);
     }
-    return true;
 }
 
 NOINLINE bool x87_blocked(struct cpu *cpu)
@@ -106,6 +106,7 @@ static void initialize(struct cpu *cpu)
     cpu->fpu.instruction_pointer = cpu->fpu.data_pointer = 0;
     cpu->fpu.instruction_selector = cpu->fpu.data_selector = 0;
     cpu->fpu.opcode = 0;
+    x87_error_gone(cpu);
 }
 
 static bool b_fninit(struct cpu *cpu, const struct insn *insn)
@@ -126,6 +127,7 @@ static bool b_fnclex(struct cpu *cpu, const struct insn *insn)
         return false;
     }
     cpu->fpu.status &= X87_CODES;
+    x87_error_gone(cpu);
     return true;
 }
 X87_REG(fnclex)

@@ -6,6 +6,10 @@
  * its ISA line and of the PIRQs that registers 60h-63h route to it, so chips whose IRQ may be shared (the SCI on 9) are
  * wired to "isaN" here and not to the controller itself.
  *
+ * Coprocessor errors (2.5.5.2, "FERR#", "IGNNE#"): a rise of input "ferr" raises IRQ 13; a write to port F0h lowers it again
+ * and raises output "ignne", which falls with "ferr". Bit 5 of XBCS (4Eh) would have to enable that; it is not looked at, as
+ * SeaBIOS leaves it clear.
+ *
  * Not implemented here: what other chips of the board are (interrupt and DMA controllers, timers, ports 61h, 92h and
  * CF9h, IDE); X-bus chip selects, motherboard interrupts and DMA routing, SMI control: those registers are kept without effect. */
 #include "devices/piix3.h"
@@ -22,6 +26,9 @@ enum {
     PIRQ_DISABLED = 0x80,
     PIRQ_IRQ = 0x0f,
     PIRQ_LINES = 4,
+
+    PIN_FERR = SLOT_PINS + ISA_LINES,
+    IRQ_FERR = 13,
 };
 
 /* IRQs a PIRQ may be routed to: not 0, 1, 2, 8 and 13. */
@@ -31,9 +38,13 @@ struct piix3 {
     struct device dev;
     struct pci_function pci;
     struct irq irq[ISA_LINES];
+    struct irq ignne;
     uint32_t slot_levels[SLOT_PINS / 32];
     uint16_t isa_levels;
-    uint8_t pad_[6];
+    bool ferr_level;
+    bool has_ferr_irq;
+    bool ignne_level;
+    uint8_t pad_[3];
 };
 
 #define S struct piix3
@@ -41,8 +52,12 @@ static const struct field piix3_fields[] = {
     DEVICE_FIELDS(S),
     FIELD_PCI(S),
     WIRED(S, irq, "to the interrupt controllers"),
+    WIRED(S, ignne, "to the processor"),
     FIELD(S, slot_levels, "INTx wires, bit slot * 4 + intx"),
     FIELD(S, isa_levels, "ISA IRQ lines"),
+    FIELD(S, ferr_level, "coprocessor error"),
+    FIELD(S, has_ferr_irq, "IRQ 13, until port F0h is written"),
+    FIELD(S, ignne_level, "port F0h was written, the error is still there"),
     PAD(S, pad_),
     FIELD_END,
 };
@@ -76,7 +91,7 @@ static unsigned pirq_levels(const struct piix3 *isa)
 /* The outputs: ISA lines and routed PIRQs together. */
 static uint32_t irq_levels(const struct piix3 *isa)
 {
-    uint32_t levels = isa->isa_levels;
+    uint32_t levels = isa->isa_levels | (isa->has_ferr_irq ? UINT32_C(1) << IRQ_FERR : 0);
     unsigned pirqs = pirq_levels(isa);
 
     for (unsigned line = 0; line < PIRQ_LINES; line++) {
@@ -99,6 +114,41 @@ static void piix3_update(struct piix3 *isa, uint32_t irqs)
     }
 }
 
+static void update_ferr(struct piix3 *isa)
+{
+    piix3_update(isa, UINT32_C(1) << IRQ_FERR);
+    irq_set(&isa->ignne, isa->ignne_level);
+}
+
+static void set_ferr(struct piix3 *isa, bool level)
+{
+    isa->has_ferr_irq |= level && !isa->ferr_level;
+    isa->ignne_level &= level;
+    isa->ferr_level = level;
+    update_ferr(isa);
+}
+
+/* Port F0h; it reads all ones. */
+static uint32_t piix3_read(void *owner, unsigned reg, unsigned size)
+{
+    (void)owner;
+    (void)reg;
+    (void)size;
+    return 0xff;
+}
+
+static void piix3_write(void *owner, unsigned reg, unsigned size, uint32_t value)
+{
+    struct piix3 *isa = owner;
+
+    (void)reg;
+    (void)size;
+    (void)value;
+    isa->has_ferr_irq = false;
+    isa->ignne_level = isa->ferr_level;
+    update_ferr(isa);
+}
+
 static void piix3_set_input(struct device *dev, unsigned pin, bool level)
 {
     struct piix3 *isa = (struct piix3 *)(void *)dev;
@@ -112,6 +162,8 @@ static void piix3_set_input(struct device *dev, unsigned pin, bool level)
         uint32_t bit = UINT32_C(1) << (pin - SLOT_PINS);
         isa->isa_levels = (uint16_t)(level ? isa->isa_levels | bit : isa->isa_levels & ~bit);
         piix3_update(isa, bit);
+    } else if (pin == PIN_FERR) {
+        set_ferr(isa, level);
     }
 }
 
@@ -150,18 +202,23 @@ static void piix3_reset(struct device *dev)
     for (size_t i = 0; i < sizeof kept_registers / sizeof kept_registers[0]; i++) {
         isa->pci.config[kept_registers[i].offset] = kept_registers[i].reset;
     }
+    isa->has_ferr_irq = isa->ignne_level = false;
     piix3_update(isa, 0xffff);
+    update_ferr(isa);
 }
 
 static const struct pin_group piix3_inputs[] = {
     { "pirq", 0, SLOT_PINS },
     { "isa", SLOT_PINS, ISA_LINES },
+    { "ferr", PIN_FERR, 0 },
     { NULL, 0, 0 },
 };
 static const struct output piix3_outputs[] = {
     { "irq", offsetof(struct piix3, irq), ISA_LINES },
+    { "ignne", offsetof(struct piix3, ignne), 0 },
     { NULL, 0, 0 },
 };
+static const struct port_ops piix3_port_ops = { piix3_read, piix3_write, 1 };
 
 const struct device_class piix3_class = {
     .name = "piix3",
@@ -170,6 +227,7 @@ const struct device_class piix3_class = {
     .fields = piix3_fields,
     .inputs = piix3_inputs,
     .outputs = piix3_outputs,
+    .port_ops = &piix3_port_ops,
     .init = piix3_init,
     .reset = piix3_reset,
     .set_input = piix3_set_input,

@@ -3,8 +3,8 @@
  *
  * Inputs: "intr", "nmi"; "a20_kbc" and "a20_fast", of which one is enough to let address line 20 pass (PIIX3, 82371SB,
  * 2.5.5.2, "A20M#"); "reset0" to "reset3", "poweroff" and "debug_exit", whose rises are remembered until the machine
- * takes them. Output "powerbtn". Property "cpu" (pointer to struct cpu).
- * Not implemented: SMI#, STPCLK#, INIT# apart from RESET#, FERR# and IGNNE#. */
+ * takes them; "ignne". Outputs "powerbtn" and "ferr". Property "cpu" (pointer to struct cpu).
+ * Not implemented: SMI#, STPCLK#, INIT# apart from RESET#. */
 #include "machine/cpu_pins.h"
 
 #include "cpu/cpu.h"
@@ -16,6 +16,7 @@ enum {
     PIN_A20_FAST,
     PIN_POWEROFF,
     PIN_DEBUG_EXIT,
+    PIN_IGNNE,
     PIN_RESET, /* and the three after it */
     RESET_PINS = 4
 };
@@ -24,6 +25,7 @@ struct cpu_pins {
     struct device dev;
     struct cpu *cpu;
     struct irq powerbtn;
+    struct irq ferr;
     uint32_t levels;   /* bit n: pin n is high */
     uint32_t requests; /* enum pins_request */
 };
@@ -33,7 +35,8 @@ static const struct field cpu_pins_fields[] = {
     DEVICE_FIELDS(S),
     WIRED(S, cpu, "the processor"),
     WIRED(S, powerbtn, "power button"),
-    FIELD(S, levels, "INTR, NMI, A20 of 8042 and port 92h, power off, debug exit, four resets"),
+    WIRED(S, ferr, "coprocessor error"),
+    FIELD(S, levels, "INTR, NMI, A20 of 8042 and port 92h, power off, debug exit, IGNNE#, four resets"),
     FIELD(S, requests, "1 debug exit, 2 power off, 4 reset; not taken yet"),
     FIELD_END,
 };
@@ -63,6 +66,9 @@ static void cpu_pins_set_input(struct device *dev, unsigned pin, bool level)
     case PIN_A20_FAST:
         cpu_set_a20(pins->cpu, (pins->levels & (1u << PIN_A20_KBC | 1u << PIN_A20_FAST)) != 0);
         break;
+    case PIN_IGNNE:
+        cpu_set_ignne(pins->cpu, level);
+        break;
     case PIN_POWEROFF:
         if (has_risen) {
             ask(pins, REQUEST_POWEROFF);
@@ -88,6 +94,7 @@ static void cpu_pins_reset(struct device *dev)
 
     pins->requests = 0;
     irq_set(&pins->powerbtn, false);
+    irq_set(&pins->ferr, false); /* the processor is reset with the board */
 }
 
 static bool cpu_pins_init(struct device *dev, const struct property *properties, struct error *err)
@@ -119,6 +126,11 @@ void cpu_pins_press_power(struct device *dev)
     irq_set(&pins->powerbtn, false);
 }
 
+void cpu_pins_drive_ferr(struct device *dev, bool level)
+{
+    irq_set(&((struct cpu_pins *)(void *)dev)->ferr, level);
+}
+
 void cpu_pins_pulse_nmi(struct device *dev)
 {
     const struct cpu_pins *pins = (const struct cpu_pins *)(const void *)dev;
@@ -134,11 +146,13 @@ static const struct pin_group cpu_pins_inputs[] = {
     { "a20_fast", PIN_A20_FAST, 0 },
     { "poweroff", PIN_POWEROFF, 0 },
     { "debug_exit", PIN_DEBUG_EXIT, 0 },
+    { "ignne", PIN_IGNNE, 0 },
     { "reset", PIN_RESET, RESET_PINS },
     { NULL, 0, 0 },
 };
 static const struct output cpu_pins_outputs[] = {
     { "powerbtn", offsetof(struct cpu_pins, powerbtn), 0 },
+    { "ferr", offsetof(struct cpu_pins, ferr), 0 },
     { NULL, 0, 0 },
 };
 

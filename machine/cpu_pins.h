@@ -16,6 +16,8 @@ void cpu_pins_take(struct device *dev, unsigned requests);
 
 /* A press of the power button. */
 void cpu_pins_press_power(struct device *dev);
+/* The processor's FERR# output. */
+void cpu_pins_drive_ferr(struct device *dev, bool level);
 /* A pulse on NMI. Port 70h's mask does not hold it off: it is what the user has when nothing else works. */
 void cpu_pins_pulse_nmi(struct device *dev);
 

@@ -45,6 +45,13 @@ static int acknowledge(void *context)
     return i8259_acknowledge(machine->chips[PC_PIC0], machine->chips[PC_PIC1]);
 }
 
+static void drive_ferr(void *context, bool level)
+{
+    struct tick86 *machine = context;
+
+    cpu_pins_drive_ferr(machine->chips[PC_PINS], level);
+}
+
 static uint64_t retired(void *context)
 {
     const struct tick86 *machine = context;
@@ -145,6 +152,7 @@ static bool create_cpu(struct tick86 *machine, const struct tick86_config *confi
     struct memory *memories[] = { &machine->ram, &machine->vram, &machine->bios, &machine->vga_bios };
     struct cpu_board board = { .context = machine,
                                .acknowledge = acknowledge,
+                               .ferr = drive_ferr,
                                .space = machine->space,
                                .ports = machine->ports,
                                .clock = &machine->clock,

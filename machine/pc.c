@@ -31,12 +31,14 @@ enum { CONFIG_INTERRUPT_PIN = 0x3d };
 
 const struct placement pc_board[PC_CHIPS] = {
     [PC_PINS] = { "cpu_pins", &cpu_pins_class, PC_NOT_PCI,
-                  .wires = { { "powerbtn", PC_PM, "powerbtn" } } },
+                  .wires = { { "powerbtn", PC_PM, "powerbtn" }, { "ferr", PC_ISA_BRIDGE, "ferr" } } },
     [PC_HOST_BRIDGE] = { "host_bridge", &i440fx_class, DEVFN(0, 0),
                          .ports = { { 0xcf8, 8, 0 } },
                          .wires = { { "reset", PC_PINS, "reset0" } } },
     [PC_ISA_BRIDGE] = { "isa_bridge", &piix3_class, DEVFN(1, 0),
-                        .wires = { { "irq0", PC_PIC0, "ir0" },
+                        .ports = { { 0xf0, 1, 0 } },
+                        .wires = { { "ignne", PC_PINS, "ignne" },
+                                   { "irq0", PC_PIC0, "ir0" },
                                    { "irq1", PC_PIC0, "ir1" },
                                    { "irq3", PC_PIC0, "ir3" },
                                    { "irq4", PC_PIC0, "ir4" },

@@ -29,7 +29,7 @@ enum pc_chip {
     PC_CHIPS
 };
 
-enum { PC_PORT_RANGES = 6, PC_WIRES = 15, PC_NOT_PCI = -1 };
+enum { PC_PORT_RANGES = 6, PC_WIRES = 16, PC_NOT_PCI = -1 };
 
 struct port_range {
     uint16_t first, count;

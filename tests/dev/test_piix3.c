@@ -125,6 +125,33 @@ START_TEST(reset_disables_routing)
 }
 END_TEST
 
+/* FERR# raises IRQ 13 once; port F0h lowers it and raises IGNNE# until FERR# falls (2.5.5.2). */
+START_TEST(coprocessor_errors)
+{
+    box_map_ports(&box, 0xf0, 1, 0);
+    box_out8(&box, 0xf0, 0);
+    ck_assert(!box_irq(&box, "ignne"));
+    box_set(&box, "ferr", true);
+    ck_assert(box_irq(&box, "irq13") && !box_irq(&box, "ignne"));
+    box_out8(&box, 0xf0, 0);
+    ck_assert(!box_irq(&box, "irq13") && box_irq(&box, "ignne"));
+    box_set(&box, "ferr", true); /* no rise */
+    ck_assert(!box_irq(&box, "irq13"));
+    box_set(&box, "ferr", false);
+    ck_assert(!box_irq(&box, "ignne"));
+    box_set(&box, "ferr", true);
+    box_set(&box, "ferr", false); /* the request stays until the port is written */
+    ck_assert(box_irq(&box, "irq13"));
+    box_save_load(&box);
+    box_out8(&box, 0xf0, 0);
+    ck_assert(!box_irq(&box, "irq13") && !box_irq(&box, "ignne"));
+    ck_assert_uint_eq(box_in8(&box, 0xf0), 0xff);
+    box_set(&box, "ferr", true);
+    box_reset(&box);
+    ck_assert(!box_irq(&box, "irq13") && !box_irq(&box, "ignne"));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("piix3");
@@ -137,6 +164,7 @@ int main(void)
     tcase_add_test(tcase, reserved_irqs_are_not_reached);
     tcase_add_test(tcase, isa_lines_pass_and_share);
     tcase_add_test(tcase, reset_disables_routing);
+    tcase_add_test(tcase, coprocessor_errors);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

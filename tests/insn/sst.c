@@ -69,7 +69,7 @@ static int no_interrupt(void *context)
 static bool runner_open(struct runner *r)
 {
     struct error err;
-    struct cpu_board board = { r, no_interrupt, NULL, NULL, &r->clock, &r->log };
+    struct cpu_board board = { .context = r, .acknowledge = no_interrupt, .clock = &r->clock, .log = &r->log };
 
     log_init(&r->log, NULL, NULL, LOG_ERROR);
     clock_init(&r->clock, 65536, NULL, NULL, NULL);

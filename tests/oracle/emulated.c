@@ -107,7 +107,7 @@ static void build_paging(void)
 static bool open_processor(unsigned which)
 {
     static struct error err;
-    struct cpu_board board = { NULL, no_interrupt, NULL, NULL, &machine_clock, &machine_log };
+    struct cpu_board board = { .acknowledge = no_interrupt, .clock = &machine_clock, .log = &machine_log };
 
     ram = rams[which] = calloc(1, RAM_SIZE);
     board.space = space_create(&machine_log);

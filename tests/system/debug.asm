@@ -202,6 +202,7 @@ main:
         TEST    "data breakpoints: other instructions"
         WATCH   1101b, {xchg [watched], eax}, 1
         WATCH   1101b, {bts dword [watched], 3}, 1
+        fninit
         WATCH   1111b, {fld dword [watched]}, 1
         WATCH   1101b, {fstp dword [watched]}, 1
         push    eax
