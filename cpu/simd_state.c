@@ -66,9 +66,9 @@ bool simd_masked_store(struct cpu *cpu, const struct insn *insn, const union xmm
     uint64_t offset_mask = (insn->sc >> 5 & 3) == 0 ? 0xffffu : 0xffffffffu;
 
     cpu->current = insn;
-    /* All bytes must be writable, those left out too: the SDM leaves it open, processors were seen to do so. */
-    for (unsigned k = 0; k < bytes; k++) {
-        if (!segment_probe_write(cpu, seg, (reg32(cpu, REG_DI) + k) & offset_mask, 1)) {
+    /* All bytes must be writable, those left out too: the SDM leaves it open, AMD Zen does so. Alignment counts by quadword. */
+    for (unsigned k = 0; k < bytes; k += 8) {
+        if (!segment_probe_write(cpu, seg, (reg32(cpu, REG_DI) + k) & offset_mask, 8)) {
             return false;
         }
     }

@@ -106,6 +106,9 @@ static bool run_case(const struct test_case *test, bool prints)
     native_run(test, &native);
     emulated_run(test, &emulated);
     bool is_beyond = test->native_mode != test->mode && native.vector == VEC_PF && native.cr2 >> 32;
+    /* Alignment is checked where the limit of a 32-bit segment would have been passed. */
+    is_beyond |= test->native_mode != test->mode && native.vector == VEC_AC &&
+                 (emulated.vector == VEC_SS || emulated.vector == VEC_GP);
     bool names_ldt = !progress->host.has_ldt && native.vector == VEC_GP && (native.error & 4);
     if (is_beyond || names_ldt) {
         restore(test); /* an offset that wraps at 4 GiB in 32-bit code only; a selector of the table that the host lacks */

@@ -62,7 +62,7 @@ static void put_byte(void *context, uint8_t byte)
     pc->output[pc->length++] = (char)byte;
 }
 
-static void pc_open(struct pc *pc, const uint8_t *code, size_t size, bool use_block_cache)
+static void pc_open_with(struct pc *pc, const uint8_t *code, size_t size, bool use_block_cache, bool serial_true_rate)
 {
     struct error err = { "", "" };
 
@@ -80,10 +80,15 @@ static void pc_open(struct pc *pc, const uint8_t *code, size_t size, bool use_bl
                                     .vram_bytes = VRAM_SIZE,
                                     .bios = { "test", pc->bios, BIOS_SIZE },
                                     .serial = { &pc->sink, NULL },
+                                    .serial_true_rate = serial_true_rate,
                                     .debug_exit = true,
                                     .use_block_cache = use_block_cache };
     pc->machine = tick86_create(&config, &err);
     ck_assert_msg(pc->machine != NULL, "%s", err.message);
+}
+static void pc_open(struct pc *pc, const uint8_t *code, size_t size, bool use_block_cache)
+{
+    pc_open_with(pc, code, size, use_block_cache, false);
 }
 #define PC_OPEN(pc, code) pc_open(pc, code, sizeof code, true)
 
@@ -291,13 +296,27 @@ START_TEST(dead_until_nmi)
 }
 END_TEST
 
+/* Characters are as fast as their reader unless the line keeps its true rate. */
+START_TEST(serial_fast_line)
+{
+    struct pc pc;
+    uint8_t bytes[3000] = { 'x' };
+
+    PC_OPEN(&pc, echo_code);
+    tick86_serial_input(pc.machine, 0, bytes, sizeof bytes);
+    tick86_run(pc.machine, UINT64_C(100000000), UINT64_MAX);
+    ck_assert_uint_eq(pc.length, sizeof bytes);
+    pc_close(&pc);
+}
+END_TEST
+
 /* Serial input arrives in order at the line's speed, none of it is lost, and the rest waits for a slow guest. */
 START_TEST(serial_echo)
 {
     struct pc pc;
     uint8_t bytes[3000];
 
-    PC_OPEN(&pc, echo_code);
+    pc_open_with(&pc, echo_code, sizeof echo_code, true, true);
     for (unsigned n = 0; n < sizeof bytes; n++) {
         bytes[n] = (uint8_t)('a' + n % 26);
     }
@@ -404,6 +423,7 @@ int main(void)
     tcase_add_test(tests, exit_value_and_continuing);
     tcase_add_test(tests, dead_until_nmi);
     tcase_add_test(tests, serial_echo);
+    tcase_add_test(tests, serial_fast_line);
     tcase_add_test(tests, serial_queue_is_bounded);
     tcase_add_test(tests, keys_arrive);
     tcase_add_test(tests, bad_configurations);
