@@ -127,6 +127,7 @@ bad "no port" -serial tcp:localhost
 bad "cannot (find|connect)" -serial tcp:127.0.0.1:1
 bad "setting" -serial unix:sock,sevrer
 bad "serial-rate" -serial-rate 9600
+bad "seed" -seed banana
 bad "does not take" -parallel lpt
 bad "does not take" -monitor file:log
 bad "does not take" -monitor telephone
