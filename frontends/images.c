@@ -1,6 +1,7 @@
 /* images.c - kernels, modules and bare FILE arguments: what they are and what to do with them. */
 #define _DEFAULT_SOURCE
 #include "frontends/images.h"
+#include "frontends/host/appliance.h"
 #include "frontends/host/block.h"
 #include "frontends/host/memory.h"
 
@@ -53,6 +54,40 @@ static bool choose_drive(struct options *options, const char *path, bool is_cdro
     return true;
 }
 
+/* An appliance: its disks, its memory; what does not fit is said. */
+static bool choose_appliance(struct options *options, const char *path, struct choice *choice, struct error *err)
+{
+    struct appliance appliance;
+    char text[1200];
+
+    if (!appliance_read(path, &appliance, err)) {
+        return false;
+    }
+    for (unsigned n = 0; n < appliance.disk_count; n++) {
+        unsigned index = 0;
+        while (index < TICK86_DISKS && options->drives[index].is_used) {
+            index++;
+        }
+        if (index == TICK86_DISKS) {
+            error_set(err, "no drive is left for disk %u of '%s'", n, path);
+            return error_hint(err, "name the disks: -drive file=%s,disk=N", path);
+        }
+        options->drives[index] = (struct drive_option){.is_used = true, .is_snapshot = true, .path = path, .disk = n};
+        snprintf(text, sizeof text, "file=%s,disk=%u,index=%u,snapshot=on", path, n, index);
+        chose(choice, "-drive", text);
+    }
+    if (options->ram_bytes == 0 && appliance.memory_bytes != 0) {
+        options->ram_bytes = appliance.memory_bytes;
+        snprintf(text, sizeof text, "%llu", (unsigned long long)(appliance.memory_bytes >> 20));
+        chose(choice, "-m", text);
+    }
+    if (appliance.processors > 1) {
+        fprintf(stderr, "tick86: the appliance asks for %u processors and gets one\n", appliance.processors);
+    }
+    options->boot_order = options->boot_order != NULL ? options->boot_order : "cd";
+    return true;
+}
+
 static bool choose_file(struct options *options, unsigned index, struct choice *choice, struct error *err)
 {
     const char *path = options->files[index];
@@ -74,6 +109,14 @@ static bool choose_file(struct options *options, unsigned index, struct choice *
         return true;
     case CONTENT_ISO9660:
         return choose_drive(options, path, true, choice, err);
+    case CONTENT_QCOW2:
+    case CONTENT_VDI:
+    case CONTENT_VMDK:
+    case CONTENT_VHD:
+    case CONTENT_VHDX:
+        return choose_drive(options, path, false, choice, err);
+    case CONTENT_OVF:
+        return choose_appliance(options, path, choice, err);
     case CONTENT_COMPRESSED:
     case CONTENT_DISK:
     case CONTENT_ELF:

@@ -187,11 +187,16 @@ static bool load_firmware(struct program *program, struct error *err)
 
 static bool open_drives(struct program *program, struct error *err)
 {
+    static const enum block_cache caches[] = {CACHE_WRITEBACK, CACHE_WRITETHROUGH, CACHE_UNSAFE};
+
     for (unsigned n = 0; n < TICK86_DISKS; n++) {
         const struct drive_option *drive = &program->options.drives[n];
         struct block_options options = {.is_readonly = drive->is_readonly,
                                         .is_snapshot = program->options.is_snapshot || drive->is_snapshot,
                                         .format = drive->format,
+                                        .overlay = drive->overlay,
+                                        .cache = caches[drive->cache],
+                                        .disk = drive->disk,
                                         .log = put_disk_error,
                                         .log_context = program};
         if (!drive->is_used) {

@@ -227,6 +227,66 @@ static bool parse_cdrom(struct options *options, const struct row *row, const ch
     return take_drive(options, row->number, &drive, err);
 }
 
+static bool parse_cache(const struct row *row, const char *value, enum drive_cache *cache, struct error *err)
+{
+    static const char *const names[] = {"writeback", "writethrough", "unsafe", "none", "directsync"};
+    static const enum drive_cache modes[] = {DRIVE_WRITEBACK, DRIVE_WRITETHROUGH, DRIVE_UNSAFE, DRIVE_WRITEBACK,
+                                             DRIVE_WRITETHROUGH};
+
+    for (unsigned n = 0; n < sizeof names / sizeof names[0]; n++) {
+        if (strcmp(names[n], value) == 0) {
+            *cache = modes[n];
+            return true;
+        }
+    }
+    return bad_value(row, value, "use cache=writeback, cache=writethrough or cache=unsafe", err);
+}
+
+/* One setting of -drive; `index` is UINT64_MAX until it is given. */
+static bool set_drive(struct options *options, const struct row *row, const struct pair *pair, struct drive_option *drive,
+                      uint64_t *index, struct error *err)
+{
+    const char *key = pair->key, *value = pair->value;
+    uint64_t disk = 0;
+
+    if (strcmp(key, "file") == 0) {
+        drive->path = copy_text(options, value, strlen(value));
+    } else if (strcmp(key, "format") == 0) {
+        drive->format = copy_text(options, value, strlen(value));
+    } else if (strcmp(key, "overlay") == 0) {
+        drive->overlay = copy_text(options, value, strlen(value));
+    } else if (strcmp(key, "cache") == 0) {
+        return parse_cache(row, value, &drive->cache, err);
+    } else if (strcmp(key, "disk") == 0) {
+        if (!parse_number(value, 64, &disk)) {
+            return bad_value(row, value, "disk=0 is the first disk of an appliance", err);
+        }
+        drive->disk = (unsigned)disk;
+    } else if (strcmp(key, "if") == 0) {
+        if (strcmp(value, "ide") != 0) {
+            error_set(err, "-drive if=%s is not implemented", value);
+            return error_hint(err, "use if=ide");
+        }
+    } else if (strcmp(key, "index") == 0) {
+        if (!parse_number(value, TICK86_DISKS - 1, index)) {
+            error_set(err, "-drive index=%s: not 0 to %d", value, TICK86_DISKS - 1);
+            return error_hint(err, "0 is -hda, 3 is -hdd");
+        }
+    } else if (strcmp(key, "media") == 0) {
+        if (strcmp(value, "cdrom") != 0 && strcmp(value, "disk") != 0) {
+            return bad_value(row, value, "use media=disk or media=cdrom", err);
+        }
+        drive->is_cdrom = strcmp(value, "cdrom") == 0;
+    } else if (strcmp(key, "readonly") == 0) {
+        return parse_on_off(row, pair, &drive->is_readonly, err);
+    } else if (strcmp(key, "snapshot") == 0) {
+        return parse_on_off(row, pair, &drive->is_snapshot, err);
+    } else {
+        return unknown_key(row, pair, err);
+    }
+    return true;
+}
+
 static bool parse_drive(struct options *options, const struct row *row, const char *value, struct error *err)
 {
     struct drive_option drive = {0};
@@ -235,44 +295,17 @@ static bool parse_drive(struct options *options, const struct row *row, const ch
     uint64_t index = UINT64_MAX;
 
     while (next_pair(&list, &pair)) {
-        if (strcmp(pair.key, "file") == 0) {
-            drive.path = copy_text(options, pair.value, strlen(pair.value));
-        } else if (strcmp(pair.key, "format") == 0) {
-            if (strcmp(pair.value, "raw") != 0) {
-                error_set(err, "-drive format=%s is not implemented", pair.value);
-                return error_hint(err, "convert the image to raw: qemu-img convert -O raw IN OUT");
-            }
-            drive.format = "raw";
-        } else if (strcmp(pair.key, "if") == 0) {
-            if (strcmp(pair.value, "ide") != 0) {
-                error_set(err, "-drive if=%s is not implemented", pair.value);
-                return error_hint(err, "use if=ide");
-            }
-        } else if (strcmp(pair.key, "index") == 0) {
-            if (!parse_number(pair.value, TICK86_DISKS - 1, &index)) {
-                error_set(err, "-drive index=%s: not 0 to %d", pair.value, TICK86_DISKS - 1);
-                return error_hint(err, "0 is -hda, 3 is -hdd");
-            }
-        } else if (strcmp(pair.key, "media") == 0) {
-            if (strcmp(pair.value, "cdrom") != 0 && strcmp(pair.value, "disk") != 0) {
-                return bad_value(row, pair.value, "use media=disk or media=cdrom", err);
-            }
-            drive.is_cdrom = strcmp(pair.value, "cdrom") == 0;
-        } else if (strcmp(pair.key, "readonly") == 0) {
-            if (!parse_on_off(row, &pair, &drive.is_readonly, err)) {
-                return false;
-            }
-        } else if (strcmp(pair.key, "snapshot") == 0) {
-            if (!parse_on_off(row, &pair, &drive.is_snapshot, err)) {
-                return false;
-            }
-        } else {
-            return unknown_key(row, &pair, err);
+        if (!set_drive(options, row, &pair, &drive, &index, err)) {
+            return false;
         }
     }
     if (drive.path == NULL && !drive.is_cdrom) {
         error_set(err, "-drive '%s' names no file", value);
         return error_hint(err, "-drive file=disk.img,format=raw");
+    }
+    if (drive.overlay != NULL && (drive.is_readonly || drive.is_cdrom)) {
+        error_set(err, "-drive overlay=%s: nothing is written to that drive", drive.overlay);
+        return error_hint(err, "leave readonly=on out");
     }
     drive.is_readonly = drive.is_readonly || drive.is_cdrom;
     if (index == UINT64_MAX) {
@@ -571,8 +604,9 @@ static const struct row rows[] = {
     {"hdc", "FILE", parse_disk, 0, 2, "disk image, secondary master"},
     {"hdd", "FILE", parse_disk, 0, 3, "disk image, secondary slave"},
     {"cdrom", "FILE", parse_cdrom, 0, 2, "CD-ROM image, secondary master; an empty name is an empty drive"},
-    {"drive", "file=FILE[,format=raw][,if=ide][,index=N][,media=disk|cdrom][,readonly=on|off][,snapshot=on|off]",
-     parse_drive, 0, 0, "a drive in full; without an index the first free one, for a CD-ROM from 2"},
+    {"drive", "file=FILE[,format=FORMAT][,if=ide][,index=N][,media=disk|cdrom][,readonly=on|off][,snapshot=on|off]"
+     "[,overlay=FILE][,cache=MODE][,disk=N]",
+     parse_drive, 0, 0, "a drive in full; overlay: a layer that takes all writes; disk: of an appliance"},
     {"boot", "[order=]LETTERS[,menu=on|off]", parse_boot, 0, 0,
      "boot order: c disk, d CD-ROM, a floppy, n network (default: cd); the firmware's boot menu"},
     {"snapshot", NULL, parse_flag, AT(is_snapshot), 0, "never write to disk images; what the guest writes is thrown away"},

@@ -13,13 +13,18 @@ enum { OPTIONS_DIRS = 8, OPTIONS_FILES = 16, OPTIONS_COPIES = 96 };
 enum display_kind { DISPLAY_DEFAULT, DISPLAY_NONE, DISPLAY_CURSES };
 enum rtc_base { RTC_DEFAULT, RTC_UTC, RTC_LOCALTIME, RTC_DATE };
 
+enum drive_cache { DRIVE_WRITEBACK, DRIVE_WRITETHROUGH, DRIVE_UNSAFE };
+
 struct drive_option {
     bool is_used;
     bool is_cdrom;
     bool is_readonly;
     bool is_snapshot;
     const char *path; /* NULL: empty CD-ROM drive */
-    const char *format;
+    const char *format;  /* NULL: told from the content */
+    const char *overlay; /* a layer that takes the writes */
+    enum drive_cache cache;
+    unsigned disk; /* which one of an appliance */
 };
 
 struct options {

@@ -13,7 +13,8 @@
 
 /* Every format there is; a new one is one file and one row here. */
 static const struct block_driver *const drivers[] = {&block_raw_driver,  &block_qcow2_driver, &block_vdi_driver,
-                                                   &block_vhd_driver,  &block_vhdx_driver};
+                                                   &block_vhd_driver,  &block_vhdx_driver,  &block_vmdk_driver,
+                                                   &block_ova_driver};
 
 enum { DRIVERS = sizeof drivers / sizeof drivers[0], DEPTH_MAX = 200 };
 
@@ -193,16 +194,9 @@ bool block_is_disk(enum file_content content)
     return false;
 }
 
-static const struct block_driver *find_driver(const char *path, const char *format, struct error *err)
+/* NULL with `err` set for what cannot be a disk; what is unreadable has it set. */
+static const struct block_driver *driver_for(const char *path, enum file_content content, struct error *err)
 {
-    if (format != NULL) {
-        const struct block_driver *driver = block_find_driver(format);
-        if (driver == NULL) {
-            unknown_format(path, format, err);
-        }
-        return driver;
-    }
-    enum file_content content = block_probe(path, err);
     if (content == CONTENT_UNREADABLE) {
         return NULL;
     }
@@ -216,12 +210,19 @@ static const struct block_driver *find_driver(const char *path, const char *form
         error_hint(err, "unpack it first");
         return NULL;
     }
-    if (content == CONTENT_VDI || content == CONTENT_VMDK || content == CONTENT_VHD || content == CONTENT_VHDX ||
-        content == CONTENT_OVF) {
-        unknown_format(path, block_content_name(content), err);
-        return NULL;
-    }
     return &block_raw_driver; /* an image's raw bytes, whatever system is on it */
+}
+
+static const struct block_driver *find_driver(const char *path, const char *format, struct error *err)
+{
+    if (format != NULL) {
+        const struct block_driver *driver = block_find_driver(format);
+        if (driver == NULL) {
+            unknown_format(path, format, err);
+        }
+        return driver;
+    }
+    return driver_for(path, block_probe(path, err), err);
 }
 
 static struct block_image *image_create(const char *path, const struct block_options *options, struct error *err)
@@ -305,10 +306,44 @@ struct block_image *node_open(const char *path, const struct block_options *opti
         node_close(image);
         return NULL;
     }
+    if (image->parent != NULL && driver->adopted != NULL && !driver->adopted(image, err)) {
+        node_close(image);
+        return NULL;
+    }
     if (!image->options.is_parent_unsafe && !layer_verify(image, false, err)) {
         node_close(image);
         return NULL;
     }
+    return image;
+}
+
+struct block_image *node_open_part(const char *path, uint64_t base, uint64_t size, const struct block_options *options,
+                                   struct error *err)
+{
+    struct host_file *file = host_file_open_part(path, base, size, err);
+    const struct block_driver *driver = file != NULL ? driver_for(path, block_probe_file(file, err), err) : NULL;
+    struct block_image *image = driver != NULL ? image_create(path, options, err) : NULL;
+
+    if (image == NULL) {
+        host_file_close(file);
+        return NULL;
+    }
+    image->driver = driver;
+    image->file = file;
+    image->backend.is_readonly = true;
+    if (driver == &block_ova_driver || !driver->open(image, err)) { /* no archives in archives */
+        if (err->message[0] == '\0') {
+            block_refuse(image, err, "unpack it", "an archive in an archive");
+        }
+        image_destroy(image);
+        return NULL;
+    }
+    if (image->parent_name != NULL) {
+        block_refuse(image, err, "export the appliance again with one disk", "its disk is a layer over another");
+        node_close(image);
+        return NULL;
+    }
+    image->backend.sectors = image->size / SECTOR_SIZE + (image->size % SECTOR_SIZE != 0);
     return image;
 }
 

@@ -50,6 +50,7 @@ struct block_options {
     const char *overlay;  /* a qcow2 layer that takes the writes; created over the image when it does not exist */
     const char *snapshot; /* read-only view of this internal snapshot (name or number) */
     enum block_cache cache;
+    unsigned disk;        /* which disk of an appliance, from 0 */
     bool is_alone;         /* do not open the images under it; what they hold reads as zeros */
     bool has_no_lock;      /* do not lock (qemu-img's -U) */
     bool is_parent_unsafe; /* accept a parent that changed since the layer was made */

@@ -118,6 +118,23 @@ struct host_file *host_file_open(const char *path, bool is_readonly, struct erro
     return file;
 }
 
+struct host_file *host_file_open_part(const char *path, uint64_t base, uint64_t size, struct error *err)
+{
+    struct host_file *file = host_file_open(path, true, err);
+
+    if (file != NULL && (base > file->size || size > file->size - base || size == 0)) {
+        error_set(err, "cannot open the disk in '%s': it is empty or cut off", path);
+        error_hint(err, "copy the file again");
+        host_file_close(file);
+        return NULL;
+    }
+    if (file != NULL) {
+        file->base = base;
+        file->size = size;
+    }
+    return file;
+}
+
 struct host_file *host_file_create(const char *path, struct error *err)
 {
     struct stat st;
@@ -173,7 +190,13 @@ bool host_file_lock(struct host_file *file, struct error *err)
 bool host_file_read(struct host_file *file, uint64_t offset, void *bytes, size_t size)
 {
     uint8_t *at = bytes;
+    uint64_t rest = file->base != 0 && offset < file->size ? file->size - offset : 0; /* a part ends before the file does */
 
+    if (file->base != 0 && rest < size) {
+        memset(at + rest, 0, size - (size_t)rest);
+        size = (size_t)rest;
+    }
+    offset = offset <= UINT64_MAX - file->base ? offset + file->base : UINT64_MAX;
     while (size != 0) {
         ssize_t got = offset <= INT64_MAX - size ? pread(file->fd, at, size, (off_t)offset) : 0;
         if (got < 0) {
@@ -268,6 +291,9 @@ bool host_file_is_hole(struct host_file *file, uint64_t offset, uint64_t *end)
     *end = file->size;
     if (offset >= file->size) {
         return true;
+    }
+    if (file->base != 0) {
+        return false;
     }
 #if defined(SEEK_HOLE) && defined(SEEK_DATA)
     off_t data = lseek(file->fd, (off_t)offset, SEEK_DATA);

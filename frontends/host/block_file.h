@@ -10,6 +10,7 @@
 
 struct host_file {
     int fd;
+    uint64_t base; /* where it begins in the host's file: a part of an archive is a file too */
     uint64_t size; /* bytes; writes behind it grow it */
     bool is_readonly;
     bool is_unsafe; /* host_file_sync does nothing (cache=unsafe) */
@@ -20,6 +21,8 @@ struct host_file {
 /* Opens `path` for reading, and for writing unless `is_readonly`; file->is_readonly tells when only reading was possible.
  * Refuses what is no file or block device before a FIFO could block, and an empty one. NULL with `err` and a hint. */
 struct host_file *host_file_open(const char *path, bool is_readonly, struct error *err);
+/* A part of a file, for reading. */
+struct host_file *host_file_open_part(const char *path, uint64_t base, uint64_t size, struct error *err);
 /* A new, empty file, locked; replaces one that nobody uses. */
 struct host_file *host_file_create(const char *path, struct error *err);
 void host_file_close(struct host_file *file);

@@ -53,6 +53,8 @@ struct block_driver {
     const char *create_options; /* names, for error texts */
     bool has_parents;
     bool (*open)(struct block_image *image, struct error *err);
+    /* The parent is open now: is it the right one? */
+    bool (*adopted)(struct block_image *image, struct error *err);
     void (*close)(struct block_image *image);
     /* Where the bytes at `offset` are; extent->size is at least 1 (at most `size`, or the whole rest of a PACKED cluster). */
     bool (*map)(struct block_image *image, uint64_t offset, uint64_t size, struct block_extent *extent);
@@ -99,10 +101,10 @@ bool node_write(struct block_image *image, uint64_t offset, uint64_t size, const
 bool node_zero(struct block_image *image, uint64_t offset, uint64_t size, bool discard);
 /* What the parent has there; zeros behind its end or without one. */
 bool node_read_parent(struct block_image *image, uint64_t offset, uint64_t size, uint8_t *bytes);
-/* Writes a new cluster of `cluster_size` bytes, which begins at `start` on the disk, to `host` in the file: `bytes` at
+/* Writes a new cluster of `cluster_size` bytes, which begins at `start` on the disk, to `host` in `file`: `bytes` at
  * [offset, offset + size), around it what the parents have. Behind the file's end zeros need no writing. */
-bool node_write_new(struct block_image *image, uint64_t host, uint64_t start, uint64_t cluster_size, uint64_t offset,
-                    uint64_t size, const uint8_t *bytes);
+bool node_write_new(struct block_image *image, struct host_file *file, uint64_t host, uint64_t start,
+                    uint64_t cluster_size, uint64_t offset, uint64_t size, const uint8_t *bytes);
 /* A driver's `zero` for formats without better: holes in what is allocated. */
 enum zero_result node_punch(struct block_image *image, uint64_t offset, uint64_t size, bool discard, uint64_t *done);
 /* Whether nothing but zeros is under this image in that range, cheaply told. */
@@ -113,6 +115,9 @@ bool is_all_zero(const uint8_t *bytes, size_t size);
 
 /* Opens one image of a chain, `depth` images above it. */
 struct block_image *node_open(const char *path, const struct block_options *options, unsigned depth, struct error *err);
+/* The same for a part of a file, whose format is told from its content. */
+struct block_image *node_open_part(const char *path, uint64_t base, uint64_t size, const struct block_options *options,
+                                   struct error *err);
 bool node_close(struct block_image *image);
 /* Opens the parent that image->parent_name names. */
 bool node_open_parent(struct block_image *image, unsigned depth, struct error *err);

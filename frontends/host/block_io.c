@@ -146,7 +146,8 @@ bool node_parent_is_zero(struct block_image *image, uint64_t offset, uint64_t si
 }
 
 /* What lies around the new data: from the parents, in pieces; zeros that the file has already are not written. */
-static bool copy_around(struct block_image *image, uint64_t host, uint64_t start, uint64_t size, uint64_t fresh_from)
+static bool copy_around(struct block_image *image, struct host_file *file, uint64_t host, uint64_t start, uint64_t size,
+                        uint64_t fresh_from)
 {
     uint8_t piece[16384];
 
@@ -159,7 +160,7 @@ static bool copy_around(struct block_image *image, uint64_t host, uint64_t start
             return false;
         }
         if ((host < fresh_from || !is_all_zero(piece, (size_t)part)) &&
-            !host_file_write(image->file, host, piece, (size_t)part)) {
+            !host_file_write(file, host, piece, (size_t)part)) {
             return block_host_error(image, "cannot write");
         }
         host += part;
@@ -169,19 +170,19 @@ static bool copy_around(struct block_image *image, uint64_t host, uint64_t start
     return true;
 }
 
-bool node_write_new(struct block_image *image, uint64_t host, uint64_t start, uint64_t cluster_size, uint64_t offset,
-                    uint64_t size, const uint8_t *bytes)
+bool node_write_new(struct block_image *image, struct host_file *file, uint64_t host, uint64_t start,
+                    uint64_t cluster_size, uint64_t offset, uint64_t size, const uint8_t *bytes)
 {
-    uint64_t head = offset - start, tail = cluster_size - head - size, fresh_from = image->file->size;
+    uint64_t head = offset - start, tail = cluster_size - head - size, fresh_from = file->size;
 
-    if (fresh_from < host + cluster_size && !host_file_resize(image->file, host + cluster_size)) {
+    if (fresh_from < host + cluster_size && !host_file_resize(file, host + cluster_size)) {
         return block_host_error(image, "cannot grow");
     }
-    if (!copy_around(image, host, start, head, fresh_from) ||
-        !copy_around(image, host + head + size, offset + size, tail, fresh_from)) {
+    if (!copy_around(image, file, host, start, head, fresh_from) ||
+        !copy_around(image, file, host + head + size, offset + size, tail, fresh_from)) {
         return false;
     }
-    return host_file_write(image->file, host + head, bytes, (size_t)size) || block_host_error(image, "cannot write");
+    return host_file_write(file, host + head, bytes, (size_t)size) || block_host_error(image, "cannot write");
 }
 
 enum zero_result node_punch(struct block_image *image, uint64_t offset, uint64_t size, bool discard, uint64_t *done)

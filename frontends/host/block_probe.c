@@ -133,28 +133,33 @@ static enum file_content classify(const uint8_t *head, const uint8_t *footer, ui
     return !is_boot_sector && is_multiboot(head) ? CONTENT_MULTIBOOT : CONTENT_DISK;
 }
 
-enum file_content block_probe(const char *path, struct error *err)
+enum file_content block_probe_file(struct host_file *file, struct error *err)
 {
     enum file_content content = CONTENT_UNREADABLE;
     uint8_t *head = malloc(HEAD_SIZE + FOOTER_SIZE);
+    uint64_t footer_at = file->size > FOOTER_SIZE ? file->size - FOOTER_SIZE : 0;
 
     if (head == NULL) {
-        error_set(err, "cannot look at '%s': out of memory", path);
+        error_set(err, "cannot look at '%s': out of memory", file->path);
         error_hint(err, "close other programs");
         return CONTENT_UNREADABLE;
     }
-    struct host_file *file = host_file_open(path, true, err);
-    if (file != NULL) {
-        uint64_t footer_at = file->size > FOOTER_SIZE ? file->size - FOOTER_SIZE : 0;
-        if (host_file_read(file, 0, head, HEAD_SIZE) && host_file_read(file, footer_at, head + HEAD_SIZE, FOOTER_SIZE)) {
-            content = classify(head, head + HEAD_SIZE, file->size);
-        } else {
-            error_set(err, "cannot read '%s'", path);
-            error_hint(err, "check that the file can be read: cat '%s' > /dev/null", path);
-        }
-        host_file_close(file);
+    if (host_file_read(file, 0, head, HEAD_SIZE) && host_file_read(file, footer_at, head + HEAD_SIZE, FOOTER_SIZE)) {
+        content = classify(head, head + HEAD_SIZE, file->size);
+    } else {
+        error_set(err, "cannot read '%s'", file->path);
+        error_hint(err, "check that the file can be read: cat '%s' > /dev/null", file->path);
     }
     free(head);
+    return content;
+}
+
+enum file_content block_probe(const char *path, struct error *err)
+{
+    struct host_file *file = host_file_open(path, true, err);
+    enum file_content content = file != NULL ? block_probe_file(file, err) : CONTENT_UNREADABLE;
+
+    host_file_close(file);
     return content;
 }
 

@@ -122,8 +122,10 @@ bool qcow2_alloc(struct block_image *image, uint64_t count, bool is_exact, uint6
 /* Gives clusters up: they are free after the next commit. */
 bool qcow2_give_up(struct block_image *image, uint64_t offset, uint64_t bytes);
 bool qcow2_commit(struct block_image *image);
-/* Checks that a table of the file is where tables can be. */
+/* Checks that a table of the file is where tables can be; placed: also not far behind the file's end, where only damaged
+ * tables lead and a write would make a file without end. */
 bool qcow2_is_aligned(const struct qcow2 *q, uint64_t offset);
+bool qcow2_is_placed(const struct block_image *image, uint64_t offset);
 
 /* ---- block_qcow2_cluster.c ---- */
 bool qcow2_map(struct block_image *image, uint64_t offset, uint64_t size, struct block_extent *extent);

@@ -27,7 +27,7 @@ static bool get_l2(struct block_image *image, uint64_t offset, struct qcow2_tabl
     if ((entry & QCOW2_OFFSET_MASK) == 0) {
         return true;
     }
-    if (!qcow2_is_aligned(q, entry & QCOW2_OFFSET_MASK)) {
+    if (!qcow2_is_placed(image, entry & QCOW2_OFFSET_MASK)) {
         return block_corrupt(image, "L2 table %llu is at an impossible offset", (unsigned long long)index);
     }
     *table = qcow2_cache_get(image, &q->l2, entry & QCOW2_OFFSET_MASK, true);
@@ -79,7 +79,7 @@ bool qcow2_map(struct block_image *image, uint64_t offset, uint64_t size, struct
     if (extent->kind == EXTENT_PACKED) {
         return true;
     }
-    if ((entry & QCOW2_L2_RESERVED) != 0 || (host != 0 && !qcow2_is_aligned(q, host))) {
+    if ((entry & QCOW2_L2_RESERVED) != 0 || (host != 0 && !qcow2_is_placed(image, host))) {
         return block_corrupt(image, "the entry of the cluster at %llu is impossible", (unsigned long long)offset);
     }
     while (extent->size < size) { /* more of the same */

@@ -126,7 +126,7 @@ static bool check_geometry(struct block_image *image, uint32_t table_clusters, s
     if ((uint64_t)q->l1_size * 8 > L1_BYTES_MAX || q->l1_size < entries) {
         return damaged(image, err, "the L1 table does not fit the size");
     }
-    if (q->l1_size != 0 && !qcow2_is_aligned(q, q->l1_offset)) {
+    if (q->l1_size != 0 && !qcow2_is_placed(image, q->l1_offset)) {
         return damaged(image, err, "the L1 table is at an impossible offset");
     }
     if (table_clusters == 0 || (uint64_t)table_clusters << q->cluster_bits > REFCOUNT_BYTES_MAX ||

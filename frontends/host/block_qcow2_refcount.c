@@ -96,6 +96,11 @@ bool qcow2_is_aligned(const struct qcow2 *q, uint64_t offset)
     return (offset & (q->cluster_size - 1)) == 0 && offset != 0 && offset < OFFSET_LIMIT;
 }
 
+bool qcow2_is_placed(const struct block_image *image, uint64_t offset)
+{
+    return qcow2_is_aligned(image->state, offset) && offset < image->file->size + (UINT64_C(1) << 30);
+}
+
 /* ---- Reference counts ---- */
 
 static uint64_t block_entries(const struct qcow2 *q)
@@ -147,7 +152,7 @@ static bool get_block(struct block_image *image, uint64_t cluster, struct qcow2_
     if (index >= q->refcount_entries || q->refcount_table[index] == 0) {
         return true;
     }
-    if (!qcow2_is_aligned(q, q->refcount_table[index])) {
+    if (!qcow2_is_placed(image, q->refcount_table[index])) {
         return block_corrupt(image, "refcount block %llu is at an impossible offset", (unsigned long long)index);
     }
     *table = qcow2_cache_get(image, &q->blocks, q->refcount_table[index], true);
@@ -173,6 +178,20 @@ static void set_refcount_entry(struct qcow2 *q, uint64_t index, uint64_t offset)
     q->refcount_table[n] = offset;
     q->refcount_dirty_from = q->refcount_dirty_to == 0 || n < q->refcount_dirty_from ? n : q->refcount_dirty_from;
     q->refcount_dirty_to = n + 1 > q->refcount_dirty_to ? n + 1 : q->refcount_dirty_to;
+}
+
+/* New clusters follow the file's end, or fill gaps. Only damaged refcounts lead far behind, where a file without end would
+ * grow. */
+static bool is_too_far(struct block_image *image, uint64_t cluster)
+{
+    const struct qcow2 *q = image->state;
+    uint64_t slack = UINT64_C(1) << 30;
+
+    if (cluster >= OFFSET_LIMIT >> q->cluster_bits || cluster << q->cluster_bits > image->file->size + slack) {
+        block_corrupt(image, "its refcounts say that everything is in use; repair it with: tick86-img check --repair");
+        return true;
+    }
+    return false;
 }
 
 static bool grow_refcount_table(struct block_image *image, uint64_t index)
@@ -220,9 +239,8 @@ static bool need_block(struct block_image *image, uint64_t cluster, struct qcow2
     if (*table != NULL) {
         return true;
     }
-    if (at >= OFFSET_LIMIT >> q->cluster_bits) {
-        errno = EFBIG;
-        return block_host_error(image, "cannot grow");
+    if (is_too_far(image, cluster)) {
+        return false;
     }
     if (index >= q->refcount_entries && !grow_refcount_table(image, index)) {
         return false;
@@ -308,6 +326,9 @@ static bool alloc_large(struct block_image *image, uint64_t count, uint64_t *off
                                              : alloc_large(image, count, offset);
     }
     uint64_t start = from * entries;
+    if (is_too_far(image, start)) {
+        return false;
+    }
     for (uint64_t n = 0; n < blocks; n++) {
         uint64_t at = (start + count + n) << q->cluster_bits;
         struct qcow2_table *table = qcow2_cache_get(image, &q->blocks, at, false);
@@ -340,6 +361,9 @@ bool qcow2_alloc(struct block_image *image, uint64_t count, bool is_exact, uint6
     for (uint64_t at = q->hint; run < count; at++) {
         uint64_t value = 0;
         uint32_t entries = q->refcount_entries;
+        if (at % 4096 == 0 && is_too_far(image, at)) {
+            return false;
+        }
         if (!need_block(image, at, &table)) {
             return false;
         }

@@ -79,7 +79,7 @@ bool qcow2_read_snapshots(struct block_image *image, uint32_t count, uint64_t of
         at += length;
         if (length == 0 || at - offset > TABLE_BYTES_MAX ||
             (uint64_t)q->snapshots[n].l1_size * 8 > UINT64_C(32) << 20 ||
-            (q->snapshots[n].l1_size != 0 && !qcow2_is_aligned(q, q->snapshots[n].l1_offset))) {
+            (q->snapshots[n].l1_size != 0 && !qcow2_is_placed(image, q->snapshots[n].l1_offset))) {
             return block_refuse(image, err, "look with: qemu-img check", "snapshot %u is damaged", n + 1);
         }
     }
@@ -118,7 +118,7 @@ static bool refer(struct block_image *image, const uint64_t *l1, uint32_t size, 
         if (offset == 0) {
             continue;
         }
-        is_done = qcow2_is_aligned(q, offset) && host_file_read(image->file, offset, l2, q->cluster_size) &&
+        is_done = qcow2_is_placed(image, offset) && host_file_read(image->file, offset, l2, q->cluster_size) &&
                   qcow2_refcount_add(image, offset >> q->cluster_bits, 1, delta);
         for (uint32_t k = 0; is_done && k < q->cluster_size / 8; k++) {
             uint64_t entry = load_be64(l2 + k * 8), at = entry & QCOW2_OFFSET_MASK, bytes = q->cluster_size;

@@ -208,7 +208,7 @@ static bool vdi_allocate(struct block_image *image, uint64_t offset, uint64_t si
         return block_corrupt(image, "more blocks are in use than it has");
     }
     size = size < vdi->block_size - inside ? size : vdi->block_size - inside;
-    if (!node_write_new(image, host, offset - inside, vdi->block_size, offset, size, bytes)) {
+    if (!node_write_new(image, image->file, host, offset - inside, vdi->block_size, offset, size, bytes)) {
         return false;
     }
     store_le32(vdi->map + block * 4, vdi->allocated++);

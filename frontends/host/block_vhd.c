@@ -307,7 +307,7 @@ static bool add_block(struct block_image *image, uint64_t block, uint64_t offset
     if (is_layer) {
         is_done = is_done && host_file_write(image->file, host + vhd->bitmap_size + (offset - start), bytes, (size_t)size);
     } else {
-        is_done = is_done && node_write_new(image, host + vhd->bitmap_size, start, vhd->block_size, offset, size, bytes);
+        is_done = is_done && node_write_new(image, image->file, host + vhd->bitmap_size, start, vhd->block_size, offset, size, bytes);
     }
     if (!is_done) {
         vhd->bitmap_block = UINT64_MAX;

@@ -79,7 +79,7 @@ static bool read_headers(struct block_image *image, struct error *err)
 static bool is_region(const struct block_image *image, uint64_t offset, uint32_t bytes)
 {
     return offset >= MIB && offset % MIB == 0 && bytes != 0 && bytes % MIB == 0 && offset < image->file->size &&
-           bytes <= (UINT32_C(1) << 30);
+           bytes <= (image->file->size - offset + MIB - 1) / MIB * MIB;
 }
 
 static bool read_regions(struct block_image *image, struct error *err)
@@ -271,7 +271,7 @@ static bool vhdx_allocate(struct block_image *image, uint64_t offset, uint64_t s
         vhdx->is_header_new = true;
     }
     size = size < vhdx->block_size - inside ? size : vhdx->block_size - inside;
-    if (!node_write_new(image, host, offset - inside, vhdx->block_size, offset, size, bytes)) {
+    if (!node_write_new(image, image->file, host, offset - inside, vhdx->block_size, offset, size, bytes)) {
         return false;
     }
     store_le64(vhdx->bat + at, host | STATE_FULLY_PRESENT);

@@ -1,6 +1,7 @@
 # common.sh - for the disk tests: programs, a scratch folder in memory, qemu-img's names of formats.
 # shellcheck shell=bash disable=SC2034
-build=$2
+build=$(cd "$2" && pwd) || exit 1
+tick86=$build/tick86
 img=$build/tick86-img
 stress=$build/blockstress
 command -v qemu-img >/dev/null || { echo "qemu-img is not installed (package qemu-utils)"; exit 77; }
