@@ -47,7 +47,10 @@ static bool prepare_writing(struct block_image *image, struct error *err)
         return true;
     }
     image->backend.sectors = image->size / SECTOR_SIZE;
-    return qcow2_check(image, &check, err) &&
+    image->options.is_check = true;
+    bool is_done = qcow2_check(image, &check, err);
+    image->options.is_check = false;
+    return is_done &&
            (qcow2_set_dirty(image, false) ||
             block_refuse(image, err, "check that it can be written", "its dirty bit cannot be cleared"));
 }

@@ -180,6 +180,19 @@ static void set_refcount_entry(struct qcow2 *q, uint64_t index, uint64_t offset)
     q->refcount_dirty_to = n + 1 > q->refcount_dirty_to ? n + 1 : q->refcount_dirty_to;
 }
 
+static bool overlaps(uint64_t at, uint64_t from, uint64_t bytes)
+{
+    return at >= from && at < from + bytes;
+}
+
+/* A damaged image may count its own tables as free. */
+static bool is_metadata(const struct qcow2 *q, uint64_t offset)
+{
+    return offset < q->cluster_size || overlaps(offset, q->l1_offset, (uint64_t)q->l1_size * 8) ||
+           (!q->is_refcount_moved && overlaps(offset, q->refcount_offset, (uint64_t)q->refcount_entries * 8)) ||
+           (q->snapshot_count != 0 && overlaps(offset, q->snapshot_offset, q->snapshot_bytes));
+}
+
 /* New clusters follow the file's end, or fill gaps. Only damaged refcounts lead far behind, where a file without end would
  * grow. */
 static bool is_too_far(struct block_image *image, uint64_t cluster)
@@ -246,13 +259,20 @@ static bool need_block(struct block_image *image, uint64_t cluster, struct qcow2
         return false;
     }
     if (q->refcount_table[index] == 0) { /* growing may have made it */
-        *table = qcow2_cache_get(image, &q->blocks, at << q->cluster_bits, false);
-        if (*table == NULL) {
-            return false;
+        bool is_repair = image->options.is_check; /* what nobody counted may be in use: not there, then */
+        if (!is_repair && is_metadata(q, at << q->cluster_bits)) {
+            return block_corrupt(image, "its tables are not counted; repair it with: tick86-img check --repair");
         }
-        set_entry(q, (*table)->bytes, 0, 1);
+        at = is_repair ? (image->file->size + q->cluster_size - 1) >> q->cluster_bits : at;
+        *table = qcow2_cache_get(image, &q->blocks, at << q->cluster_bits, false);
+        if (*table == NULL || (is_repair && !host_file_resize(image->file, (at + 1) << q->cluster_bits))) {
+            return *table != NULL && block_host_error(image, "cannot grow");
+        }
         (*table)->is_dirty = true;
         set_refcount_entry(q, index, at << q->cluster_bits);
+        if (!qcow2_refcount_set(image, at, 1)) {
+            return false;
+        }
     }
     return get_block(image, cluster, table);
 }
@@ -294,19 +314,6 @@ bool qcow2_refcount_add(struct block_image *image, uint64_t cluster, uint64_t co
 }
 
 /* ---- Allocation ---- */
-
-static bool overlaps(uint64_t at, uint64_t from, uint64_t bytes)
-{
-    return at >= from && at < from + bytes;
-}
-
-/* A damaged image may count its own tables as free. */
-static bool is_metadata(const struct qcow2 *q, uint64_t offset)
-{
-    return offset < q->cluster_size || overlaps(offset, q->l1_offset, (uint64_t)q->l1_size * 8) ||
-           (!q->is_refcount_moved && overlaps(offset, q->refcount_offset, (uint64_t)q->refcount_entries * 8)) ||
-           (q->snapshot_count != 0 && overlaps(offset, q->snapshot_offset, q->snapshot_bytes));
-}
 
 /* More clusters in a row than one block counts: behind everything, with the blocks that count them behind them. */
 static bool alloc_large(struct block_image *image, uint64_t count, uint64_t *offset)
