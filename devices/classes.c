@@ -2,7 +2,7 @@
 #include "devices/device.h"
 
 /* Each is defined in the file named after it. */
-extern const struct device_class debugcon_class, fw_cfg_class, i440fx_class, i8042_class, i8237_class, i8254_class,
+extern const struct device_class debugcon_class, fw_cfg_class, i440fx_class, i8042_class, i8237_class, i8254_class, i82077_class,
     i8259_class, isa_debug_exit_class, mc146818_class, ns16550_class, piix3_class, piix3_ide_class, piix4_pm_class,
     sysctl_class, vga_class;
 
@@ -14,6 +14,7 @@ const struct device_class *const device_classes[] = {
     &i8259_class,          /* interrupt controller */
     &i8254_class,          /* timer */
     &i8237_class,          /* DMA controller */
+    &i82077_class,         /* floppy disk controller */
     &mc146818_class,       /* clock and CMOS memory */
     &i8042_class,          /* keyboard controller */
     &sysctl_class,         /* ports 61h and 92h */

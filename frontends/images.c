@@ -129,13 +129,19 @@ static bool choose_file(struct options *options, unsigned index, struct choice *
         if (content == CONTENT_DISK) {
             return choose_drive(options, path, false, choice, err);
         }
+        if (content == CONTENT_FLOPPY && !options->floppies[0].is_used) {
+            options->floppies[0] = (struct drive_option){.is_used = true, .is_floppy = true, .path = path};
+            options->boot_order = options->boot_order != NULL ? options->boot_order : "a";
+            chose(choice, "-fda", path);
+            return true;
+        }
         break;
     default:
         break;
     }
     error_set(err, "'%s' is a %s, which cannot be booted", path, block_content_name(content));
     if (content == CONTENT_FLOPPY) {
-        return error_hint(err, "there is no floppy drive yet; make a CD of it: xorriso -as mkisofs -b IMAGE -o cd.iso DIR");
+        return error_hint(err, "name the second with -fdb");
     }
     if (content == CONTENT_COMPRESSED) {
         return error_hint(err, "unpack it first; an initrd follows its kernel: tick86 KERNEL INITRD");

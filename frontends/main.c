@@ -220,6 +220,31 @@ static bool open_drives(struct program *program, struct error *err)
     return true;
 }
 
+static bool open_floppies(struct program *program, struct error *err)
+{
+    for (unsigned n = 0; n < TICK86_FLOPPIES; n++) {
+        const struct drive_option *drive = &program->options.floppies[n];
+        struct block_options options = {.is_readonly = drive->is_readonly,
+                                        .is_snapshot = program->options.is_snapshot || drive->is_snapshot,
+                                        .format = drive->format,
+                                        .overlay = drive->overlay,
+                                        .log = put_disk_error,
+                                        .log_context = program};
+        if (!drive->is_used) {
+            continue;
+        }
+        struct block_backend *medium =
+            drive->path != NULL ? block_open(drive->path, &options, err) : block_open_empty(err);
+        if (medium == NULL) {
+            return false;
+        }
+        program->session.floppies[n] = medium;
+        program->session.floppy_paths[n] = drive->path;
+        program->config.floppies[n] = (struct tick86_drive){DRIVE_FLOPPY, medium};
+    }
+    return true;
+}
+
 static bool open_streams(struct program *program, struct error *err)
 {
     const struct options *options = &program->options;
@@ -364,7 +389,8 @@ static bool start(struct program *program, struct error *err)
     struct options *options = &program->options;
 
     if (!images_choose(options, err) || !choose_streams(options, err) || !open_files(program, err) ||
-        !images_map(&program->images, options, err) || !load_firmware(program, err) || !open_drives(program, err)) {
+        !images_map(&program->images, options, err) || !load_firmware(program, err) || !open_drives(program, err) ||
+        !open_floppies(program, err)) {
         return false;
     }
     terminal_catch_signals();

@@ -94,6 +94,21 @@ static void info_block(struct monitor *monitor)
     }
 }
 
+static void info_floppies(struct monitor *monitor)
+{
+    const struct session *session = monitor->session;
+
+    for (unsigned n = 0; n < TICK86_FLOPPIES; n++) {
+        const struct block_backend *medium = session->floppies[n];
+        if (medium != NULL) {
+            print(monitor, "floppy%u: %" PRIu64 " sectors%s%s%s\n", n, medium->sectors,
+                  medium->sectors != 0 && medium->is_readonly ? ", read-only" : "",
+                  session->floppy_paths[n] != NULL ? ", " : "",
+                  session->floppy_paths[n] != NULL ? session->floppy_paths[n] : "");
+        }
+    }
+}
+
 static void run_info(struct monitor *monitor, int count, char **arguments)
 {
     struct error err = {0};
@@ -107,6 +122,7 @@ static void run_info(struct monitor *monitor, int count, char **arguments)
         print(monitor, "%s\n", monitor->session->name != NULL ? monitor->session->name : "");
     } else if (strcmp(what, "block") == 0) {
         info_block(monitor);
+        info_floppies(monitor);
     } else if (strcmp(what, "hash") == 0) {
         print(monitor, "hash=%016" PRIx64 "\n", tick86_hash(monitor->session->machine, true));
     } else if (!tick86_info(monitor->session->machine, what, put_text, monitor, &err)) {
@@ -254,6 +270,15 @@ static void run_nmi(struct monitor *monitor, int count, char **arguments)
 }
 
 /* "ide1-cd0" is the secondary master; so is "hdc", and any name when there is but one CD-ROM drive. */
+static bool is_floppy(const char *name, unsigned *drive)
+{
+    bool is_named = strncmp(name, "floppy", 6) == 0 && (name[6] == '0' || name[6] == '1') && name[7] == '\0';
+    bool is_letter = strcmp(name, "fda") == 0 || strcmp(name, "fdb") == 0;
+
+    *drive = is_named ? (unsigned)(name[6] - '0') : (unsigned)(is_letter && name[2] == 'b');
+    return is_named || is_letter;
+}
+
 static bool find_drive(struct monitor *monitor, const char *name, unsigned *drive)
 {
     const struct session *session = monitor->session;
@@ -279,6 +304,10 @@ static void run_eject(struct monitor *monitor, int count, char **arguments)
 
     if (force && count < 2) {
         print(monitor, "Error: eject what?\n");
+    } else if (is_floppy(arguments[force], &drive)) {
+        if (!session_change_floppy(monitor->session, drive, NULL, &err)) {
+            print_error(monitor, &err);
+        }
     } else if (find_drive(monitor, arguments[force], &drive) &&
                !session_change_medium(monitor->session, drive, NULL, force, &err)) {
         print_error(monitor, &err);
@@ -291,7 +320,11 @@ static void run_change(struct monitor *monitor, int count, char **arguments)
     unsigned drive;
 
     (void)count;
-    if (find_drive(monitor, arguments[0], &drive) &&
+    if (is_floppy(arguments[0], &drive)) {
+        if (!session_change_floppy(monitor->session, drive, arguments[1], &err)) {
+            print_error(monitor, &err);
+        }
+    } else if (find_drive(monitor, arguments[0], &drive) &&
         !session_change_medium(monitor->session, drive, arguments[1], false, &err)) {
         print_error(monitor, &err);
     }
@@ -438,8 +471,8 @@ static const struct command commands[] = {
     {"system_reset", NULL, "", 0, 0, run_reset, "reset the machine"},
     {"system_powerdown", NULL, "", 0, 0, run_powerdown, "press the power button"},
     {"nmi", NULL, "", 0, 0, run_nmi, "raise a non-maskable interrupt"},
-    {"eject", NULL, "[-f] DRIVE", 1, 2, run_eject, "take the medium out of a CD-ROM drive"},
-    {"change", NULL, "DRIVE FILE", 2, 2, run_change, "put another medium into a CD-ROM drive"},
+    {"eject", NULL, "[-f] DRIVE", 1, 2, run_eject, "take the medium out of a CD-ROM or floppy drive"},
+    {"change", NULL, "DRIVE FILE", 2, 2, run_change, "put another medium into a CD-ROM or floppy drive"},
     {"log", NULL, "CHANNEL LEVEL", 2, 2, run_log, "log level of a channel or all: error, guest, trace"},
     {"x", NULL, "/FMT ADDRESS", 1, 2, run_x, "memory at a linear address; FMT: count, x d u o c, b h w g"},
     {"xp", NULL, "/FMT ADDRESS", 1, 2, run_xp, "memory at a physical address"},

@@ -263,9 +263,10 @@ static bool set_drive(struct options *options, const struct row *row, const stru
         }
         drive->disk = (unsigned)disk;
     } else if (strcmp(key, "if") == 0) {
-        if (strcmp(value, "ide") != 0) {
+        drive->is_floppy = strcmp(value, "floppy") == 0;
+        if (!drive->is_floppy && strcmp(value, "ide") != 0) {
             error_set(err, "-drive if=%s is not implemented", value);
-            return error_hint(err, "use if=ide");
+            return error_hint(err, "use if=ide or if=floppy");
         }
     } else if (strcmp(key, "index") == 0) {
         if (!parse_number(value, TICK86_DISKS - 1, index)) {
@@ -287,6 +288,27 @@ static bool set_drive(struct options *options, const struct row *row, const stru
     return true;
 }
 
+static bool take_floppy(struct options *options, uint64_t index, const struct drive_option *drive, struct error *err)
+{
+    if (index == UINT64_MAX) {
+        index = options->floppies[0].is_used ? 1 : 0;
+    }
+    if (index >= TICK86_FLOPPIES || options->floppies[index].is_used) {
+        error_set(err, "there is no room for the floppy disk '%s'", drive->path != NULL ? drive->path : "(empty)");
+        return error_hint(err, "there are -fda and -fdb");
+    }
+    options->floppies[index] = *drive;
+    options->floppies[index].is_used = true;
+    return true;
+}
+
+static bool parse_floppy(struct options *options, const struct row *row, const char *value, struct error *err)
+{
+    struct drive_option drive = {.path = value[0] != '\0' ? value : NULL};
+
+    return take_floppy(options, row->number, &drive, err);
+}
+
 static bool parse_drive(struct options *options, const struct row *row, const char *value, struct error *err)
 {
     struct drive_option drive = {0};
@@ -298,6 +320,9 @@ static bool parse_drive(struct options *options, const struct row *row, const ch
         if (!set_drive(options, row, &pair, &drive, &index, err)) {
             return false;
         }
+    }
+    if (drive.is_floppy) {
+        return take_floppy(options, index, &drive, err);
     }
     if (drive.path == NULL && !drive.is_cdrom) {
         error_set(err, "-drive '%s' names no file", value);
@@ -599,12 +624,14 @@ static const struct row rows[] = {
     {"initrd", "FILE", parse_text, AT(initrd), 0,
      "initial RAM disk; for a Multiboot kernel \"FILE ARGS,FILE ARGS\" gives its modules"},
     {"append", "TEXT", parse_text, AT(append), 0, "kernel command line"},
+    {"fda", "FILE", parse_floppy, 0, 0, "floppy disk image, 160K to 2.88M; an empty name is an empty drive"},
+    {"fdb", "FILE", parse_floppy, 0, 1, "the same for the second drive"},
     {"hda", "FILE", parse_disk, 0, 0, "disk image, primary master"},
     {"hdb", "FILE", parse_disk, 0, 1, "disk image, primary slave"},
     {"hdc", "FILE", parse_disk, 0, 2, "disk image, secondary master"},
     {"hdd", "FILE", parse_disk, 0, 3, "disk image, secondary slave"},
     {"cdrom", "FILE", parse_cdrom, 0, 2, "CD-ROM image, secondary master; an empty name is an empty drive"},
-    {"drive", "file=FILE[,format=FORMAT][,if=ide][,index=N][,media=disk|cdrom][,readonly=on|off][,snapshot=on|off]"
+    {"drive", "file=FILE[,format=FORMAT][,if=ide|floppy][,index=N][,media=disk|cdrom][,readonly=on|off][,snapshot=on|off]"
      "[,overlay=FILE][,cache=MODE][,disk=N]",
      parse_drive, 0, 0, "a drive in full; overlay: a layer that takes all writes; disk: of an appliance"},
     {"boot", "[order=]LETTERS[,menu=on|off]", parse_boot, 0, 0,
@@ -654,7 +681,7 @@ enum { ROWS = sizeof rows / sizeof rows[0] };
 static const struct {
     const char *name, *instead;
 } known_elsewhere[] = {
-    {"smp", NULL},          {"fda", "hda"},         {"fdb", "hdb"},       {"loadvm", NULL},     {"qmp", "monitor"},
+    {"smp", NULL},          {"loadvm", NULL},     {"qmp", "monitor"},
     {"nic", NULL},          {"netdev", NULL},       {"net", NULL},        {"s", NULL},          {"gdb", NULL},
     {"record", NULL},       {"replay", NULL},       {"machine", NULL},    {"M", NULL},          {"accel", NULL},
     {"enable-kvm", NULL},   {"usb", NULL},          {"vnc", "display"},   {"sdl", "display"},   {"curses", "display"},

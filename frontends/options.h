@@ -20,7 +20,8 @@ struct drive_option {
     bool is_cdrom;
     bool is_readonly;
     bool is_snapshot;
-    const char *path; /* NULL: empty CD-ROM drive */
+    bool is_floppy;
+    const char *path; /* NULL: empty drive */
     const char *format;  /* NULL: told from the content */
     const char *overlay; /* a layer that takes the writes */
     enum drive_cache cache;
@@ -34,6 +35,7 @@ struct options {
     unsigned dir_count;
     const char *kernel, *initrd, *append;
     struct drive_option drives[TICK86_DISKS];
+    struct drive_option floppies[TICK86_FLOPPIES];
     const char *boot_order; /* letters, or NULL */
     bool boot_menu;
     bool is_snapshot;

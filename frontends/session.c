@@ -150,10 +150,27 @@ bool session_change_medium(struct session *session, unsigned drive, const char *
     return true;
 }
 
+bool session_change_floppy(struct session *session, unsigned drive, const char *path, struct error *err)
+{
+    struct block_backend *medium = path != NULL ? block_open(path, NULL, err) : block_open_empty(err);
+
+    if (medium == NULL) {
+        return false;
+    }
+    if (!tick86_change_floppy(session->machine, drive, path != NULL ? medium : NULL, err)) {
+        block_close(medium);
+        return false;
+    }
+    block_close(session->floppies[drive]);
+    session->floppies[drive] = medium;
+    session->floppy_paths[drive] = NULL;
+    return true;
+}
+
 void session_flush_disks(struct session *session)
 {
-    for (unsigned n = 0; n < TICK86_DISKS; n++) {
-        struct block_backend *medium = session->media[n];
+    for (unsigned n = 0; n < TICK86_DISKS + TICK86_FLOPPIES; n++) {
+        struct block_backend *medium = n < TICK86_DISKS ? session->media[n] : session->floppies[n - TICK86_DISKS];
         if (medium != NULL && medium->flush != NULL && medium->sectors != 0 && !medium->is_readonly) {
             medium->flush(medium->context);
         }
@@ -165,5 +182,9 @@ void session_close(struct session *session)
     for (unsigned n = 0; n < TICK86_DISKS; n++) {
         block_close(session->media[n]);
         session->media[n] = NULL;
+    }
+    for (unsigned n = 0; n < TICK86_FLOPPIES; n++) {
+        block_close(session->floppies[n]);
+        session->floppies[n] = NULL;
     }
 }

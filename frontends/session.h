@@ -18,6 +18,8 @@ struct session {
     int exit_status;
     struct block_backend *media[TICK86_DISKS]; /* owned; NULL where there is no drive */
     const char *media_paths[TICK86_DISKS];
+    struct block_backend *floppies[TICK86_FLOPPIES]; /* likewise */
+    const char *floppy_paths[TICK86_FLOPPIES];
     bool is_cdrom[TICK86_DISKS];
     unsigned mouse_buttons;
     /* Keys to be released when guest time comes. */
@@ -56,6 +58,7 @@ void session_look_due(struct session *session);
 
 /* Puts the image at `path` (NULL: nothing) into drive `drive`. False with `err` set. */
 bool session_change_medium(struct session *session, unsigned drive, const char *path, bool force, struct error *err);
+bool session_change_floppy(struct session *session, unsigned drive, const char *path, struct error *err);
 /* Flushes what the guest wrote to the host's disks. */
 void session_flush_disks(struct session *session);
 /* Closes all media. */

@@ -10,6 +10,7 @@
 #include "devices/i440fx.h"
 #include "devices/i8042.h"
 #include "devices/i8259.h"
+#include "devices/i82077.h"
 #include "devices/ide.h"
 #include "devices/isa_debug_exit.h"
 #include "devices/mc146818.h"
@@ -208,6 +209,21 @@ static unsigned common_properties(struct tick86 *machine, const struct tick86_co
     return count;
 }
 
+static unsigned floppy_properties(struct tick86 *machine, const struct tick86_config *config,
+                                  struct property properties[])
+{
+    static const char *const names[TICK86_FLOPPIES] = { "floppy0", "floppy1" };
+    unsigned count = 0;
+
+    properties[count++] = (struct property){ .name = "dma", .pointer = machine->chips[PC_DMA] };
+    for (unsigned n = 0; n < TICK86_FLOPPIES; n++) {
+        if (config->floppies[n].kind == DRIVE_FLOPPY) {
+            properties[count++] = (struct property){ .name = names[n], .pointer = config->floppies[n].backend };
+        }
+    }
+    return count;
+}
+
 /* Properties of one chip. */
 static unsigned own_properties(struct tick86 *machine, const struct tick86_config *config, unsigned chip,
                                struct property properties[])
@@ -218,6 +234,8 @@ static unsigned own_properties(struct tick86 *machine, const struct tick86_confi
     case PC_PIC0:
         *own = (struct property){ .name = "is_master", .number = 1 };
         return 1;
+    case PC_FDC:
+        return floppy_properties(machine, config, properties);
     case PC_COM1:
     case PC_COM2:
         own[0] = (struct property){ .name = "sink", .pointer = config->serial[chip - PC_COM1] };
@@ -320,6 +338,21 @@ static void set_disk(struct mc146818_disk *disk, uint64_t sectors)
     disk->translation = cylinders <= 1024 ? TRANSLATION_NONE : TRANSLATION_LBA;
 }
 
+/* The drive is one that takes the disk it starts with; an empty one is for 1.44 MB. */
+static enum mc146818_floppy floppy_type(const struct tick86_drive *floppy)
+{
+    const struct floppy_format *format =
+        floppy->backend != NULL ? i82077_find_format(floppy->backend->sectors) : NULL;
+
+    if (floppy->kind != DRIVE_FLOPPY) {
+        return FLOPPY_NONE;
+    }
+    if (format != NULL && (format->per_track == 15 || format->cylinders == 40)) {
+        return FLOPPY_1200K;
+    }
+    return format != NULL && format->rate == 3 ? FLOPPY_2880K : FLOPPY_1440K;
+}
+
 static void fill_cmos(struct tick86 *machine, const struct tick86_config *config)
 {
     uint64_t low = i440fx_low_memory(config->ram_bytes);
@@ -332,6 +365,9 @@ static void fill_cmos(struct tick86 *machine, const struct tick86_config *config
         if (config->drives[n].kind == DRIVE_DISK) {
             set_disk(&cmos.disks[n], config->drives[n].backend->sectors);
         }
+    }
+    for (unsigned n = 0; n < TICK86_FLOPPIES; n++) {
+        cmos.floppies[n] = floppy_type(&config->floppies[n]);
     }
     mc146818_set_pc_config(machine->chips[PC_RTC], &cmos);
 }
@@ -580,6 +616,11 @@ bool tick86_change_medium(struct tick86 *machine, unsigned drive, struct block_b
                           struct error *err)
 {
     return piix3_ide_set_medium(machine->chips[PC_IDE], drive, backend, force, err);
+}
+
+bool tick86_change_floppy(struct tick86 *machine, unsigned drive, struct block_backend *backend, struct error *err)
+{
+    return i82077_set_medium(machine->chips[PC_FDC], drive, backend, err);
 }
 
 /* ---- hash ---- */

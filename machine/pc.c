@@ -3,7 +3,7 @@
  *
  * Documents: 82441FX PMC (290549-001), 82371SB PIIX3 (290550-002); QEMU, hw/i386/pc_piix.c, by behaviour. Every IRQ of an
  * ISA chip passes the ISA bridge, which joins it with the PCI interrupts that are routed to the same line.
- * Not implemented: local and I/O APIC, HPET, floppy drives, parallel ports, PCI slots beyond the VGA's, the joining of
+ * Not implemented: local and I/O APIC, HPET, parallel ports, PCI slots beyond the VGA's, the joining of
  * the clock's alarm with the power management's RTC_STS. */
 #include "machine/pc.h"
 
@@ -12,6 +12,7 @@
 #include "devices/i440fx.h"
 #include "devices/i8042.h"
 #include "devices/i8237.h"
+#include "devices/i82077.h"
 #include "devices/i8254.h"
 #include "devices/i8259.h"
 #include "devices/ide.h"
@@ -77,6 +78,9 @@ const struct placement pc_board[PC_CHIPS] = {
                  .wires = { { "out0", PC_ISA_BRIDGE, "isa0" }, { "out2", PC_SYSCTL, "out2" } } },
     [PC_DMA] = { "dma", &i8237_class, PC_NOT_PCI,
                  .ports = { { 0x00, 16, 0x00 }, { 0x80, 16, 0x80 }, { 0xc0, 32, 0xc0 } } },
+    [PC_FDC] = { "fdc", &i82077_class, PC_NOT_PCI,
+                 .ports = { { 0x3f0, 6, 0 }, { 0x3f7, 1, 7 } },
+                 .wires = { { "irq", PC_ISA_BRIDGE, "isa6" }, { "dreq", PC_DMA, "dreq2" } } },
     [PC_RTC] = { "rtc", &mc146818_class, PC_NOT_PCI,
                  .ports = { { 0x70, 2, 0 } },
                  .wires = { { "irq", PC_ISA_BRIDGE, "isa8" } } },

@@ -16,6 +16,7 @@ enum pc_chip {
     PC_PIC1,
     PC_PIT,
     PC_DMA,
+    PC_FDC,
     PC_RTC,
     PC_KBC,
     PC_SYSCTL,

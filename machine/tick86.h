@@ -22,7 +22,7 @@
 
 struct tick86;
 
-enum { TICK86_DISKS = 4, TICK86_SERIAL_PORTS = 2, TICK86_OPTION_ROMS = 8, TICK86_MODULES_MAX = 15 };
+enum { TICK86_DISKS = 4, TICK86_FLOPPIES = 2, TICK86_SERIAL_PORTS = 2, TICK86_OPTION_ROMS = 8, TICK86_MODULES_MAX = 15 };
 
 /* A file's bytes in memory; the caller keeps them until the machine is destroyed. */
 struct tick86_blob {
@@ -31,7 +31,7 @@ struct tick86_blob {
     size_t size;
 };
 
-enum tick86_drive_kind { DRIVE_NONE, DRIVE_DISK, DRIVE_CDROM };
+enum tick86_drive_kind { DRIVE_NONE, DRIVE_DISK, DRIVE_CDROM, DRIVE_FLOPPY };
 
 struct tick86_drive {
     enum tick86_drive_kind kind;
@@ -49,6 +49,7 @@ struct tick86_config {
     struct tick86_blob vga_bios; /* may be empty: no VGA BIOS */
     struct tick86_blob option_roms[TICK86_OPTION_ROMS];
     struct tick86_drive drives[TICK86_DISKS]; /* primary master, primary slave, secondary master, secondary slave */
+    struct tick86_drive floppies[TICK86_FLOPPIES]; /* DRIVE_FLOPPY or none; a drive may be empty */
     const char *boot_order;                   /* QEMU's letters: "c" disk, "d" CD, "a" floppy, "n" network; NULL: "cd" */
     bool boot_menu;
     /* -kernel: the files' bytes; kernel.size 0 when not used. */
@@ -116,6 +117,8 @@ void tick86_set_ratio(struct tick86 *machine, uint64_t ns_per_insn_q16);
 /* Exchanges the medium of a CD-ROM drive; NULL ejects. False when the guest has locked the tray, unless `force`. */
 bool tick86_change_medium(struct tick86 *machine, unsigned drive, struct block_backend *backend, bool force,
                           struct error *err);
+/* The same for a floppy drive, which has no lock. */
+bool tick86_change_floppy(struct tick86 *machine, unsigned drive, struct block_backend *backend, struct error *err);
 
 /* ---- looking: never changes the guest ---- */
 
