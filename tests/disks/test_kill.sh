@@ -6,7 +6,7 @@ set -uo pipefail
 script=$(cd "$(dirname "$0")" && pwd)/kill_image.sh
 # shellcheck source=tests/disks/common.sh
 . "$(dirname "$0")/common.sh"
-kills=${DISKS_KILLS:-12}
+kills=${DISKS_KILLS:-5}
 seed=1
 
 for row in raw: qcow2: qcow2:cluster_size=4K vdi: vhd:force_size=on vhdx: vmdk:; do

@@ -5,7 +5,7 @@
 set -uo pipefail
 # shellcheck source=tests/disks/common.sh
 . "$(dirname "$0")/common.sh"
-operations=${DISKS_OPERATIONS:-700}
+operations=${DISKS_OPERATIONS:-250}
 
 # Ours on qemu-img's image and on our own: contents equal a raw model, qemu-img finds no damage.
 write_here() { # FORMAT OPTIONS SEED
