@@ -108,11 +108,12 @@ bool block_status(struct block_image *image, uint64_t offset, uint64_t size, str
 bool block_status_alone(struct block_image *image, uint64_t offset, uint64_t size, struct block_status *status);
 
 /* Key and value rows for `info`, in the order of output. */
+enum block_info_kind { INFO_TEXT, INFO_NUMBER, INFO_FLAG };
 struct block_info {
     struct {
         char key[40];
         char value[200];
-        enum { INFO_TEXT, INFO_NUMBER, INFO_FLAG } kind;
+        enum block_info_kind kind;
     } rows[24];
     unsigned count;
 };

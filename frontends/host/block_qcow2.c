@@ -197,7 +197,7 @@ static bool qcow2_resize(struct block_image *image, uint64_t size, struct error 
     return true;
 }
 
-static void add_row(struct block_info *info, const char *key, int kind, const char *format, unsigned value)
+static void add_row(struct block_info *info, const char *key, enum block_info_kind kind, const char *format, unsigned value)
 {
     snprintf(info->rows[info->count].key, sizeof info->rows[0].key, "%s", key);
     snprintf(info->rows[info->count].value, sizeof info->rows[0].value, format, value);

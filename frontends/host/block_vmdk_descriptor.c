@@ -82,7 +82,7 @@ static bool open_extent_file(struct block_image *image, struct vmdk_extent *exte
 /* RW 4192256 SPARSE "disk-s001.vmdk"; FLAT has an offset in sectors behind the name. */
 static bool read_extent(struct block_image *image, const char *line, struct error *err)
 {
-    struct vmdk_extent extent = {VMDK_FLAT};
+    struct vmdk_extent extent = {.kind = VMDK_FLAT};
     char access[16], kind[16], name[512] = "";
     uint64_t sectors = 0, offset = 0, ignored[2];
 
