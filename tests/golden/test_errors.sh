@@ -72,6 +72,11 @@ bad "another program|in use|twice" -hda disk.img -hdb disk.img
 gzip -k text
 bad "compressed file" text.gz
 truncate -s 1440K floppy
+for option in -fda -fdb; do
+    bad "disk image 'absent'.*No such file" $option absent
+    bad "directory" $option directory
+    bad "needs a value" $option
+done
 
 # Kernels.
 bad "kernel 'absent'.*No such file" -kernel absent
