@@ -143,9 +143,12 @@ static bool create_memories(struct tick86 *machine, const struct tick86_config *
             size *= 2;
         }
         machine->has_vga_bios = true;
-        return copy_rom(&machine->vga_bios, &machine->vga_bios_bytes, "vga bios", &config->vga_bios, size, ident, err);
+        if (!copy_rom(&machine->vga_bios, &machine->vga_bios_bytes, "vga bios", &config->vga_bios, size, ident, err)) {
+            return false;
+        }
+        ident += size;
     }
-    return true;
+    return nics_create_roms(machine, config, ident, err);
 }
 
 static bool create_cpu(struct tick86 *machine, const struct tick86_config *config, struct error *err)
@@ -168,6 +171,10 @@ static bool create_cpu(struct tick86 *machine, const struct tick86_config *confi
         /* Both callbacks of a memory get one context, which the CPU sets again when it finds code. */
         memories[n]->code_written_context = machine->cpu;
         memories[n]->flags_cleared = map_changed;
+    }
+    for (unsigned n = 0; n < TICK86_NICS; n++) {
+        machine->nics[n].rom.code_written_context = machine->cpu;
+        machine->nics[n].rom.flags_cleared = map_changed;
     }
     space_on_change(machine->space, map_changed, machine->cpu);
     return true;
@@ -263,7 +270,7 @@ static bool create_chips(struct tick86 *machine, const struct tick86_config *con
     for (unsigned chip = 0; chip < PC_CHIPS; chip++) {
         struct property properties[PROPERTIES_MAX] = { { 0 } };
         const struct placement *place = &pc_board[chip];
-        if (!is_on_board(config, chip)) {
+        if (place->class == NULL || !is_on_board(config, chip)) {
             continue;
         }
         unsigned count = own_properties(machine, config, chip, properties);
@@ -274,7 +281,7 @@ static bool create_chips(struct tick86 *machine, const struct tick86_config *con
             return false;
         }
     }
-    return pc_wire(machine->chips, exit_port, err);
+    return pc_wire(machine->chips, exit_port, err) && nics_create(machine, config, &surroundings, err);
 }
 
 /* ---- what the firmware is told ---- */
@@ -424,6 +431,7 @@ void tick86_destroy(struct tick86 *machine)
     memory_destroy(&machine->vram);
     memory_destroy(&machine->bios);
     memory_destroy(&machine->vga_bios);
+    nics_destroy_roms(machine);
     free(machine->bios_bytes);
     free(machine->vga_bios_bytes);
     free(machine);
