@@ -109,15 +109,20 @@ static bool check_config(const struct tick86_config *config, struct error *err)
     return true;
 }
 
-static bool copy_rom(struct memory *memory, uint8_t **bytes, const char *name, const struct tick86_blob *blob,
-                     uint64_t size, uint64_t ident, struct error *err)
+/* A ROM of `size` bytes: the caller's own pages where they fit, since stores never reach them, else a copy in `*copy`. */
+static bool place_rom(struct memory *memory, uint8_t **copy, const char *name, const struct tick86_blob *blob,
+                      uint64_t size, uint64_t ident, struct error *err)
 {
-    *bytes = calloc(1, (size_t)size);
-    if (*bytes == NULL) {
-        return error_set(err, "out of memory for the %s", name);
+    uint8_t *bytes = (uint8_t *)(uintptr_t)blob->bytes;
+
+    if (blob->size != size || (uintptr_t)bytes % GUEST_PAGE_SIZE != 0) {
+        bytes = *copy = calloc(1, (size_t)size);
+        if (bytes == NULL) {
+            return error_set(err, "out of memory for the %s", name);
+        }
+        memcpy(bytes, blob->bytes, blob->size);
     }
-    memcpy(*bytes, blob->bytes, blob->size);
-    return memory_init(memory, name, *bytes, size, ident, true, err);
+    return memory_init(memory, name, bytes, size, ident, true, err);
 }
 
 /* The identity ranges of the memories follow one another. */
@@ -133,7 +138,7 @@ static bool create_memories(struct tick86 *machine, const struct tick86_config *
         return false;
     }
     ident += config->vram_bytes;
-    if (!copy_rom(&machine->bios, &machine->bios_bytes, "bios", &config->bios, config->bios.size, ident, err)) {
+    if (!place_rom(&machine->bios, &machine->bios_bytes, "bios", &config->bios, config->bios.size, ident, err)) {
         return false;
     }
     ident += config->bios.size;
@@ -143,7 +148,7 @@ static bool create_memories(struct tick86 *machine, const struct tick86_config *
             size *= 2;
         }
         machine->has_vga_bios = true;
-        return copy_rom(&machine->vga_bios, &machine->vga_bios_bytes, "vga bios", &config->vga_bios, size, ident, err);
+        return place_rom(&machine->vga_bios, &machine->vga_bios_bytes, "vga bios", &config->vga_bios, size, ident, err);
     }
     return true;
 }
