@@ -508,6 +508,14 @@ static void run_slice(struct tick86 *machine, uint64_t until_ns, uint64_t insns)
     machine->is_running = false;
 }
 
+/* In HLT, and nothing is there to end it. */
+static bool is_idle(const struct tick86 *machine)
+{
+    const struct cpu *cpu = machine->cpu;
+
+    return cpu->halted_state == CPU_HALTED && !cpu_has_work(cpu) && (cpu->pending & PENDING_DEBUG) == 0;
+}
+
 enum tick86_stop tick86_run(struct tick86 *machine, uint64_t until_ns, uint64_t max_insns)
 {
     struct cpu *cpu = machine->cpu;
@@ -523,7 +531,7 @@ enum tick86_stop tick86_run(struct tick86 *machine, uint64_t until_ns, uint64_t 
         if (cpu_icount(cpu) >= end || clock_now(&machine->clock) >= until_ns) {
             return STOP_BUDGET;
         }
-        if (cpu->halted_state == CPU_HALTED && !cpu_has_work(cpu) && (cpu->pending & PENDING_DEBUG) == 0) {
+        if (is_idle(machine)) {
             if (!wait_for_event(machine, until_ns)) {
                 return STOP_DEAD;
             }
@@ -554,6 +562,11 @@ uint64_t tick86_now_ns(const struct tick86 *machine)
 bool tick86_is_halted(const struct tick86 *machine)
 {
     return machine->cpu->halted_state == CPU_HALTED;
+}
+
+uint64_t tick86_idle_until_ns(const struct tick86 *machine)
+{
+    return is_idle(machine) ? clock_next_deadline(&machine->clock) : 0;
 }
 
 uint32_t tick86_debug_exit_value(const struct tick86 *machine)
