@@ -119,6 +119,8 @@ uint64_t tick86_icount(const struct tick86 *machine);
 uint64_t tick86_now_ns(const struct tick86 *machine);
 /* True when the CPU sits in HLT. */
 bool tick86_is_halted(const struct tick86 *machine);
+/* While the guest halts: guest time of the next event, UINT64_MAX when there is none. 0 while it has something to do. */
+uint64_t tick86_idle_until_ns(const struct tick86 *machine);
 uint32_t tick86_debug_exit_value(const struct tick86 *machine);
 
 /* ---- inputs: take effect at the current instruction count ---- */
