@@ -357,6 +357,7 @@ static void flush_captures(struct net *net, uint64_t host_ns)
 
 bool net_exchange(struct net *net, uint64_t host_ns)
 {
+    net->wants_exchange = false;
     bool has_delivered = deliver_all(net);
 
     if (net->has_sent || host_ns - net->looked_ns >= LOOK_NS) {
@@ -383,7 +384,7 @@ bool net_is_live(const struct net *net)
     return net->is_live;
 }
 
-bool net_wait(struct net *net, struct pollfd *fds, nfds_t count, uint64_t ns)
+void net_wait(struct net *net, struct pollfd *fds, nfds_t count, uint64_t ns)
 {
     fill(net);
     size_t own = net->poll.count;
@@ -398,7 +399,6 @@ bool net_wait(struct net *net, struct pollfd *fds, nfds_t count, uint64_t ns)
     net->looked_ns = host_now_ns();
     dispatch(net, has_failed);
     flush_captures(net, net->looked_ns);
-    return deliver_all(net);
 }
 
 /* ---- the monitor ---- */

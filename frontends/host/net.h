@@ -21,8 +21,8 @@ bool net_exchange(struct net *net, uint64_t host_ns);
 bool net_took_stop(struct net *net);
 /* Whether something outside may answer: then an idle guest should wait in real time. */
 bool net_is_live(const struct net *net);
-/* Waits for `ns`, for the descriptors given or for a network, whichever is first; then like net_exchange. */
-bool net_wait(struct net *net, struct pollfd *fds, nfds_t count, uint64_t ns);
+/* Waits for `ns`, for the descriptors given or for a network, whichever is first. What arrives stays in the queues. */
+void net_wait(struct net *net, struct pollfd *fds, nfds_t count, uint64_t ns);
 
 /* Monitor: "info network"; hostfwd_add, hostfwd_remove ([netdev id] rule); set_link (card or network id). */
 void net_describe(struct net *net, net_put_fn *put, void *context);

@@ -226,7 +226,7 @@ static void *open_socket(struct netdev *dev, const struct net_option *option, st
 {
     const char *listen_at = net_setting(option, "listen"), *connect_to = net_setting(option, "connect");
     const char *udp = net_setting(option, "udp"), *mcast = net_setting(option, "mcast");
-    unsigned ways = (listen_at != NULL) + (connect_to != NULL) + (udp != NULL) + (mcast != NULL);
+    unsigned ways = (listen_at != NULL ? 1u : 0) + (connect_to != NULL) + (udp != NULL) + (mcast != NULL);
     struct either *either = calloc(1, sizeof *either);
 
     if (either == NULL || ways != 1) {
