@@ -97,6 +97,16 @@ bool schedule_pick(struct tick86 *machine)
     return true;
 }
 
+bool schedule_is_idle(const struct tick86 *machine)
+{
+    for (unsigned n = 0; n < machine->cpu_count; n++) {
+        if (!cpu_is_idle(machine->cpus[n])) {
+            return false;
+        }
+    }
+    return true;
+}
+
 void schedule_end_turn(struct tick86 *machine)
 {
     if (machine->cpu_count > 1) {

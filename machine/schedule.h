@@ -37,6 +37,8 @@ uint64_t machine_icount(const struct tick86 *machine);
 
 /* Makes machine->cpu the processor that has to run now; false when all are idle. */
 bool schedule_pick(struct tick86 *machine);
+/* True when no processor has anything to do. */
+bool schedule_is_idle(const struct tick86 *machine);
 /* Ends the running processor's turn after the current instruction if there is another one. */
 void schedule_end_turn(struct tick86 *machine);
 /* Guest time until which the chosen processor may run: CLOCK_NEVER when it is alone. */
