@@ -69,7 +69,7 @@ struct options {
     const char *profile_path; /* NULL: no JSON */
     const char *files[OPTIONS_FILES]; /* bare arguments */
     unsigned file_count;
-    bool wants_help, wants_version, wants_man;
+    bool wants_help, wants_version, wants_man, wants_isa;
     char *copies[OPTIONS_COPIES];
     unsigned copy_count;
 };
