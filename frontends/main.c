@@ -2,6 +2,7 @@
  *
  * Exit status: 0 when the guest powers off (or resets with -no-reboot, or the user quits), (v << 1) | 1 when it writes v to
  * isa-debug-exit, 1 for an error of the user or the host, 2 for a bug of ours. */
+#define _GNU_SOURCE 1 /* ppoll */
 #define _DEFAULT_SOURCE
 #define _XOPEN_SOURCE 700
 #include "frontends/curses.h"
@@ -27,7 +28,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { FRAME_NS = 33000000, POLL_FDS = 8, STOPPED_POLL_MS = 50, VRAM_BYTES = 16 << 20, STATUS_ERROR = 1 };
+enum { IDLE_FRAME_NS = 50000000, FRAME_NS = 33000000, POLL_FDS = 8, STOPPED_POLL_MS = 50, VRAM_BYTES = 16 << 20, STATUS_ERROR = 1 };
 #define VIRTUAL_RTC_SECONDS UINT64_C(1767225600) /* 2026-01-01 00:00:00 UTC */
 
 /* A serial port's output: to its stream, if it has one, and to the script. */
@@ -500,11 +501,15 @@ static void wait_for_input(struct program *program, uint64_t ns)
     if (program->curses != NULL && (program->session.held_count == 0 || program->session.is_stopped)) {
         fds[count++] = (struct pollfd){STDIN_FILENO, POLLIN, 0};
     }
+#if defined(__linux__)
+    ppoll(fds, count, &limit, NULL);
+#else
     if (ns < 1000000) { /* too short to be worth poll's millisecond */
         nanosleep(&limit, NULL);
     } else {
         poll(fds, count, (int)(ns / 1000000));
     }
+#endif
 }
 
 /* The guest has come to its end; a script that wanted more makes a failure of it. */
@@ -589,6 +594,15 @@ static void run_slice(struct program *program, const struct pacer_step *step)
     }
 }
 
+/* Until when neither the guest nor the session has anything to do; 0: not at all. */
+static uint64_t idle_until(const struct program *program)
+{
+    const struct session *session = &program->session;
+
+    return smaller(smaller(tick86_idle_until_ns(session->machine), program->options.stop_ns),
+                   smaller(session_next_release(session), session_next_look(session)));
+}
+
 static void run(struct program *program)
 {
     struct session *session = &program->session;
@@ -609,11 +623,17 @@ static void run(struct program *program)
             wait_for_input(program, STOPPED_POLL_MS * UINT64_C(1000000));
             continue;
         }
-        struct pacer_step step = pacer_next(&program->pacer, now, tick86_now_ns(session->machine));
+        struct pacer_step step = pacer_next(&program->pacer, now, tick86_now_ns(session->machine), idle_until(program));
         if (step.runs) {
             run_slice(program, &step);
         } else {
-            wait_for_input(program, step.sleep_ns);
+            wait_for_input(program, program->curses != NULL ? smaller(step.sleep_ns, IDLE_FRAME_NS) : step.sleep_ns);
+        }
+        if (step.is_idle) {
+            step = pacer_catch_up(&program->pacer, host_now_ns(), tick86_now_ns(session->machine));
+            if (step.runs) {
+                run_slice(program, &step);
+            }
         }
     }
 }
