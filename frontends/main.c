@@ -19,6 +19,7 @@
 #include "frontends/profile.h"
 #include "frontends/script.h"
 #include "frontends/session.h"
+#include "machine/tick86_isa.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -766,6 +767,12 @@ static void finish(struct program *program)
     }
 }
 
+static void put_stdout(void *context, const char *text)
+{
+    (void)context;
+    fputs(text, stdout);
+}
+
 int main(int argc, char **argv)
 {
     static struct program program; /* large: lines and buffers of its parts */
@@ -774,6 +781,10 @@ int main(int argc, char **argv)
     if (!options_parse(&program.options, argc, argv, &err)) {
         print_error(&err);
         return STATUS_ERROR;
+    }
+    if (program.options.wants_isa) {
+        tick86_print_isa(put_stdout, NULL);
+        return fflush(stdout) == 0 ? 0 : STATUS_ERROR;
     }
     if (program.options.wants_help || program.options.wants_man || program.options.wants_version) {
         if (program.options.wants_version) {

@@ -72,6 +72,7 @@ struct options {
     unsigned file_count;
     bool wants_help, wants_version, wants_man;
     struct net_options net;
+    bool wants_help, wants_version, wants_man, wants_isa;
     char *copies[OPTIONS_COPIES];
     unsigned copy_count;
 };
