@@ -19,6 +19,7 @@ static const uint16_t isa_irqs = 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 
 static const struct device_class *class_of(enum tick86_nic_model model)
 {
     switch (model) {
+    case NIC_E1000: return &e1000_class;
     case NIC_NE2K_PCI: return &rtl8029_class;
     case NIC_NE2K_ISA: return &ne2000_class;
     default: return NULL;
