@@ -74,13 +74,13 @@ bool blocks_create(struct cpu *cpu)
     cache->arena = malloc(sizeof *cache->arena * ARENA_SLOTS);
     cache->blocks = malloc(sizeof *cache->blocks * BLOCKS_MAX);
     cache->pages = malloc(sizeof *cache->pages * CODE_PAGES_MAX);
-    cpu->jump_cache = malloc(sizeof *cpu->jump_cache * JUMP_ENTRIES);
+    /* Zeroes everywhere are an empty cache: no token is 0 (run.c). */
+    cpu->jump_cache = calloc(JUMP_ENTRIES, sizeof *cpu->jump_cache);
     cache->fuser = fuser_create();
     if (!cache->arena || !cache->blocks || !cache->pages || !cpu->jump_cache || !cache->fuser) {
         return false;
     }
     cache->scratch.ident = NO_IDENT;
-    blocks_flush(cpu);
     return true;
 }
 
@@ -107,9 +107,7 @@ void blocks_flush(struct cpu *cpu)
     memset(cache->hash, 0, sizeof cache->hash);
     memset(cache->page_hash, 0, sizeof cache->page_hash);
     cache->slots_used = cache->block_count = cache->page_count = 0;
-    for (unsigned k = 0; k < JUMP_ENTRIES; k++) {
-        cpu->jump_cache[k] = (struct jump_entry){ .key = ~UINT64_C(0) };
-    }
+    memset(cpu->jump_cache, 0, sizeof *cpu->jump_cache * JUMP_ENTRIES);
 }
 
 /* ---- where code is ---- */

@@ -1,6 +1,8 @@
 /* info.c - what the monitor's `info` shows, as text; see tick86.h. Looks only, and changes nothing. */
 #include "machine/machine.h"
 
+#include "devices/pci.h"
+
 #include "cpu/cpu.h"
 
 #include <inttypes.h>
@@ -178,9 +180,11 @@ static void info_qtree(const struct tick86 *machine, const struct out *out)
         if (machine->chips[chip] == NULL) {
             continue;
         }
-        say(out, "%s: %s, %s\n", place->name, place->class->name, place->class->doc);
-        if (place->devfn != PC_NOT_PCI) {
-            say(out, "  pci 00:%02x.%d\n", (unsigned)place->devfn >> 3, place->devfn & 7);
+        struct device *dev = machine->chips[chip];
+        const struct pci_function *pci = pci_function_of(dev);
+        say(out, "%s: %s, %s\n", place->name, dev->class->name, dev->class->doc);
+        if (pci != NULL) {
+            say(out, "  pci 00:%02x.%d\n", pci->devfn >> 3u, pci->devfn & 7u);
         }
         for (unsigned n = 0; n < PC_PORT_RANGES && place->ports[n].count != 0; n++) {
             const struct port_range *range = &place->ports[n];

@@ -109,15 +109,20 @@ static bool check_config(const struct tick86_config *config, struct error *err)
     return true;
 }
 
-static bool copy_rom(struct memory *memory, uint8_t **bytes, const char *name, const struct tick86_blob *blob,
-                     uint64_t size, uint64_t ident, struct error *err)
+/* A ROM of `size` bytes: the caller's own pages where they fit, since stores never reach them, else a copy in `*copy`. */
+static bool place_rom(struct memory *memory, uint8_t **copy, const char *name, const struct tick86_blob *blob,
+                      uint64_t size, uint64_t ident, struct error *err)
 {
-    *bytes = calloc(1, (size_t)size);
-    if (*bytes == NULL) {
-        return error_set(err, "out of memory for the %s", name);
+    uint8_t *bytes = (uint8_t *)(uintptr_t)blob->bytes;
+
+    if (blob->size != size || (uintptr_t)bytes % GUEST_PAGE_SIZE != 0) {
+        bytes = *copy = calloc(1, (size_t)size);
+        if (bytes == NULL) {
+            return error_set(err, "out of memory for the %s", name);
+        }
+        memcpy(bytes, blob->bytes, blob->size);
     }
-    memcpy(*bytes, blob->bytes, blob->size);
-    return memory_init(memory, name, *bytes, size, ident, true, err);
+    return memory_init(memory, name, bytes, size, ident, true, err);
 }
 
 /* The identity ranges of the memories follow one another. */
@@ -133,7 +138,7 @@ static bool create_memories(struct tick86 *machine, const struct tick86_config *
         return false;
     }
     ident += config->vram_bytes;
-    if (!copy_rom(&machine->bios, &machine->bios_bytes, "bios", &config->bios, config->bios.size, ident, err)) {
+    if (!place_rom(&machine->bios, &machine->bios_bytes, "bios", &config->bios, config->bios.size, ident, err)) {
         return false;
     }
     ident += config->bios.size;
@@ -143,9 +148,12 @@ static bool create_memories(struct tick86 *machine, const struct tick86_config *
             size *= 2;
         }
         machine->has_vga_bios = true;
-        return copy_rom(&machine->vga_bios, &machine->vga_bios_bytes, "vga bios", &config->vga_bios, size, ident, err);
+        if (!place_rom(&machine->vga_bios, &machine->vga_bios_bytes, "vga bios", &config->vga_bios, size, ident, err)) {
+            return false;
+        }
+        ident += size;
     }
-    return true;
+    return nics_create_roms(machine, config, ident, err);
 }
 
 static bool create_cpu(struct tick86 *machine, const struct tick86_config *config, struct error *err)
@@ -168,6 +176,10 @@ static bool create_cpu(struct tick86 *machine, const struct tick86_config *confi
         /* Both callbacks of a memory get one context, which the CPU sets again when it finds code. */
         memories[n]->code_written_context = machine->cpu;
         memories[n]->flags_cleared = map_changed;
+    }
+    for (unsigned n = 0; n < TICK86_NICS; n++) {
+        machine->nics[n].rom.code_written_context = machine->cpu;
+        machine->nics[n].rom.flags_cleared = map_changed;
     }
     space_on_change(machine->space, map_changed, machine->cpu);
     return true;
@@ -263,7 +275,7 @@ static bool create_chips(struct tick86 *machine, const struct tick86_config *con
     for (unsigned chip = 0; chip < PC_CHIPS; chip++) {
         struct property properties[PROPERTIES_MAX] = { { 0 } };
         const struct placement *place = &pc_board[chip];
-        if (!is_on_board(config, chip)) {
+        if (place->class == NULL || !is_on_board(config, chip)) {
             continue;
         }
         unsigned count = own_properties(machine, config, chip, properties);
@@ -274,7 +286,7 @@ static bool create_chips(struct tick86 *machine, const struct tick86_config *con
             return false;
         }
     }
-    return pc_wire(machine->chips, exit_port, err);
+    return pc_wire(machine->chips, exit_port, err) && nics_create(machine, config, &surroundings, err);
 }
 
 /* ---- what the firmware is told ---- */
@@ -424,6 +436,7 @@ void tick86_destroy(struct tick86 *machine)
     memory_destroy(&machine->vram);
     memory_destroy(&machine->bios);
     memory_destroy(&machine->vga_bios);
+    nics_destroy_roms(machine);
     free(machine->bios_bytes);
     free(machine->vga_bios_bytes);
     free(machine);
@@ -503,6 +516,14 @@ static void run_slice(struct tick86 *machine, uint64_t until_ns, uint64_t insns)
     machine->is_running = false;
 }
 
+/* In HLT, and nothing is there to end it. */
+static bool is_idle(const struct tick86 *machine)
+{
+    const struct cpu *cpu = machine->cpu;
+
+    return cpu->halted_state == CPU_HALTED && !cpu_has_work(cpu) && (cpu->pending & PENDING_DEBUG) == 0;
+}
+
 enum tick86_stop tick86_run(struct tick86 *machine, uint64_t until_ns, uint64_t max_insns)
 {
     struct cpu *cpu = machine->cpu;
@@ -518,7 +539,7 @@ enum tick86_stop tick86_run(struct tick86 *machine, uint64_t until_ns, uint64_t 
         if (cpu_icount(cpu) >= end || clock_now(&machine->clock) >= until_ns) {
             return STOP_BUDGET;
         }
-        if (cpu->halted_state == CPU_HALTED && !cpu_has_work(cpu) && (cpu->pending & PENDING_DEBUG) == 0) {
+        if (is_idle(machine)) {
             if (!wait_for_event(machine, until_ns)) {
                 return STOP_DEAD;
             }
@@ -549,6 +570,11 @@ uint64_t tick86_now_ns(const struct tick86 *machine)
 bool tick86_is_halted(const struct tick86 *machine)
 {
     return machine->cpu->halted_state == CPU_HALTED;
+}
+
+uint64_t tick86_idle_until_ns(const struct tick86 *machine)
+{
+    return is_idle(machine) ? clock_next_deadline(&machine->clock) : 0;
 }
 
 uint32_t tick86_debug_exit_value(const struct tick86 *machine)

@@ -3,6 +3,7 @@
 #define MACHINE_MACHINE_H
 
 #include "cpu/cpu.h"
+#include "machine/nics.h"
 #include "machine/pc.h"
 #include "machine/tick86.h"
 
@@ -16,6 +17,8 @@ struct tick86 {
     uint8_t *bios_bytes, *vga_bios_bytes; /* our copies, padded */
     bool has_vga_bios;
     struct device *chips[PC_CHIPS]; /* by enum pc_chip; NULL: not on this board */
+
+    struct nic_slot nics[TICK86_NICS]; /* the plugs of chips[PC_NIC0] and up */
 
     /* State of a run; not of the guest. */
     bool is_running;        /* inside cpu_run */
