@@ -70,7 +70,6 @@ struct options {
     const char *profile_path; /* NULL: no JSON */
     const char *files[OPTIONS_FILES]; /* bare arguments */
     unsigned file_count;
-    bool wants_help, wants_version, wants_man;
     struct net_options net;
     bool wants_help, wants_version, wants_man, wants_isa;
     char *copies[OPTIONS_COPIES];
