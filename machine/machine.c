@@ -16,6 +16,7 @@
 #include "devices/mc146818.h"
 #include "devices/ns16550.h"
 #include "machine/cpu_pins.h"
+#include "machine/debug.h"
 #include "machine/kernel_loader.h"
 #include "machine/serial_input.h"
 
@@ -417,6 +418,7 @@ void tick86_destroy(struct tick86 *machine)
     for (unsigned chip = PC_CHIPS; chip-- > 0;) {
         device_destroy(machine->chips[chip]);
     }
+    debug_destroy(machine);
     space_destroy(machine->space);
     ports_destroy(machine->ports);
     cpu_destroy(machine->cpu);
@@ -510,8 +512,14 @@ enum tick86_stop tick86_run(struct tick86 *machine, uint64_t until_ns, uint64_t 
     uint64_t end = max_insns < UINT64_MAX - start ? start + max_insns : UINT64_MAX;
     enum tick86_stop stop;
 
+    if (machine->debug != NULL) {
+        debug_before_run(machine);
+    }
     for (;;) {
         clock_run_due(&machine->clock);
+        if (machine->debug != NULL && debug_take_stop(machine)) {
+            return STOP_DEBUG;
+        }
         if (take_stop(machine, &stop)) {
             return stop;
         }

@@ -6,6 +6,8 @@
 #include "machine/pc.h"
 #include "machine/tick86.h"
 
+struct debug;
+
 struct tick86 {
     struct log log;
     struct clock clock;
@@ -21,6 +23,8 @@ struct tick86 {
     bool is_running;        /* inside cpu_run */
     bool is_stop_requested;
     uint64_t dead_since_ns; /* guest time at which nothing was left that can wake the CPU; CLOCK_NEVER: it lives */
+
+    struct debug *debug; /* breakpoints and observers; NULL: there have been none */
 
     uint64_t screen_stamp, screen_generation;
 };
