@@ -86,6 +86,11 @@ void debug_port(struct cpu *cpu, uint16_t port, unsigned size, bool is_write, ui
     }
 }
 
+void debug_tell_written(struct cpu *cpu, enum debug_register which, uint32_t number, uint64_t value)
+{
+    cpu->debug->written(cpu->debug->context, cpu, which, number, value);
+}
+
 void debug_mode(struct cpu *cpu)
 {
     if (cpu->debug->events & DEBUG_MODE) {

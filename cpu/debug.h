@@ -121,10 +121,12 @@ static inline void debug_port_write(struct cpu *cpu, uint16_t port, unsigned siz
     ports_write(cpu->board.ports, port, size, value);
 }
 
+/* Out of line: handlers contain no indirect calls. */
+void debug_tell_written(struct cpu *cpu, enum debug_register which, uint32_t number, uint64_t value);
 static inline void debug_written(struct cpu *cpu, enum debug_register which, uint32_t number, uint64_t value)
 {
     if (debug_wants(cpu, DEBUG_REGISTER)) {
-        cpu->debug->written(cpu->debug->context, cpu, which, number, value);
+        debug_tell_written(cpu, which, number, value);
     }
 }
 

@@ -54,6 +54,7 @@ struct options {
     bool is_time_virtual;
     uint64_t ns_per_insn_q16; /* 0: default */
     bool no_reboot, no_shutdown;
+    const char *script; /* --script */
     const char *name;
     const char *log_items; /* -d */
     const char *log_path;  /* -D */
@@ -68,7 +69,7 @@ struct options {
     const char *profile_path; /* NULL: no JSON */
     const char *files[OPTIONS_FILES]; /* bare arguments */
     unsigned file_count;
-    bool wants_help, wants_version, wants_man;
+    bool wants_help, wants_version, wants_man, wants_isa;
     char *copies[OPTIONS_COPIES];
     unsigned copy_count;
 };

@@ -13,22 +13,15 @@ enum { CONDITION_MAX = 65536 };
 
 /* ---- processors ---- */
 
-unsigned tick86_cpu_count(const struct tick86 *machine)
-{
-    (void)machine;
-    return 1;
-}
-
 struct cpu *debug_cpu(const struct tick86 *machine, unsigned cpu)
 {
-    (void)cpu;
-    return machine->cpu;
+    return machine->cpus[cpu < machine->cpu_count ? cpu : 0];
 }
 
 unsigned debug_cpu_number(const struct tick86 *machine, const struct cpu *cpu)
 {
-    for (unsigned n = 1; n < tick86_cpu_count(machine); n++) {
-        if (debug_cpu(machine, n) == cpu) {
+    for (unsigned n = 1; n < machine->cpu_count; n++) {
+        if (machine->cpus[n] == cpu) {
             return n;
         }
     }
@@ -147,6 +140,16 @@ static bool look_at_code(struct debug *debug, struct cpu *cpu, unsigned number, 
     return stops;
 }
 
+/* Where the processor stands now no breakpoint is met. */
+static void skip(struct debug *debug, unsigned number)
+{
+    const struct cpu *cpu = debug_cpu(debug->machine, number);
+
+    debug->skips[number].is_on = true;
+    debug->skips[number].linear = debug_linear(cpu, cpu->rip);
+    debug->skips[number].icount = cpu_icount(cpu);
+}
+
 static bool on_code(void *context, struct cpu *cpu, uint64_t linear)
 {
     struct debug *debug = context;
@@ -154,8 +157,8 @@ static bool on_code(void *context, struct cpu *cpu, uint64_t linear)
     phys_addr physical = 0;
     bool stops = false;
 
-    if (debug->skips && debug->skip_linear == linear && debug->skip_cpu == number &&
-        debug->skip_icount == cpu_icount(cpu)) {
+    if (debug->skips[number].is_on && debug->skips[number].linear == linear &&
+        debug->skips[number].icount == cpu_icount(cpu)) {
         return false;
     }
     if (debug->has_event) {
@@ -169,10 +172,7 @@ static bool on_code(void *context, struct cpu *cpu, uint64_t linear)
         stops |= look_at_code(debug, cpu, number, SPACE_PHYSICAL, physical, linear, physical);
     }
     if (stops) {
-        debug->skips = true;
-        debug->skip_cpu = number;
-        debug->skip_linear = linear;
-        debug->skip_icount = cpu_icount(cpu);
+        skip(debug, number);
     }
     return stops;
 }
@@ -181,11 +181,8 @@ void tick86_debug_resume(struct tick86 *machine)
 {
     struct debug *debug = machine->debug;
 
-    if (debug != NULL) {
-        debug->skips = true;
-        debug->skip_cpu = 0;
-        debug->skip_linear = tick86_pc(machine, 0);
-        debug->skip_icount = cpu_icount(debug_cpu(machine, 0));
+    for (unsigned n = 0; debug != NULL && n < machine->cpu_count; n++) {
+        skip(debug, n);
     }
 }
 
@@ -338,9 +335,9 @@ static void on_mode(void *context, struct cpu *cpu)
 {
     struct debug *debug = context;
     unsigned number = debug_cpu_number(debug->machine, cpu);
-    const char *mode = tick86_mode_name(debug->machine, number), *before = debug->modes[number % DEBUG_CPUS];
+    const char *mode = tick86_mode_name(debug->machine, number), *before = debug->modes[number];
 
-    debug->modes[number % DEBUG_CPUS] = mode;
+    debug->modes[number] = mode;
     if (before == NULL || before == mode || strcmp(before, mode) == 0) {
         return;
     }
@@ -637,10 +634,10 @@ static void follow_changes(struct debug *debug)
     if (hooks->events == before.events && memcmp(hooks->stops, before.stops, sizeof before.stops) == 0 && !has_data) {
         return;
     }
-    for (unsigned n = 0; n < tick86_cpu_count(debug->machine); n++) {
+    for (unsigned n = 0; n < debug->machine->cpu_count; n++) {
         struct cpu *cpu = debug_cpu(debug->machine, n);
         cpu_debug_attach(cpu, hooks->events != 0 ? hooks : NULL);
-        debug->modes[n % DEBUG_CPUS] = tick86_mode_name(debug->machine, n);
+        debug->modes[n] = tick86_mode_name(debug->machine, n);
     }
 }
 
@@ -651,8 +648,10 @@ void debug_before_run(struct tick86 *machine)
     if (debug->has_changed) {
         follow_changes(debug);
     }
-    if (debug->skips && debug->skip_icount != cpu_icount(debug_cpu(machine, debug->skip_cpu))) {
-        debug->skips = false; /* the machine went on, or back */
+    for (unsigned n = 0; n < machine->cpu_count; n++) {
+        if (debug->skips[n].icount != cpu_icount(machine->cpus[n])) {
+            debug->skips[n].is_on = false; /* the machine went on, or back */
+        }
     }
     debug->has_event = false;
 }
@@ -662,7 +661,7 @@ void debug_before_run(struct tick86 *machine)
 /* A triple fault stops once, where asked for, before the caller of tick86_run is told of it. */
 static void look_for_triple_fault(struct debug *debug)
 {
-    for (unsigned n = 0; n < tick86_cpu_count(debug->machine); n++) {
+    for (unsigned n = 0; n < debug->machine->cpu_count; n++) {
         struct cpu *cpu = debug_cpu(debug->machine, n);
         if (cpu->halted_state != CPU_SHUTDOWN) {
             debug->has_shown_triple = false;
@@ -709,9 +708,33 @@ const struct tick86_debug_event *tick86_debug_event(const struct tick86 *machine
     return machine->debug != NULL && machine->debug->has_event ? &machine->debug->event : NULL;
 }
 
+/* ---- steps ---- */
+
+uint64_t debug_limit(const struct tick86 *machine, uint64_t count)
+{
+    const struct debug *debug = machine->debug;
+
+    return debug->step_cpu == machine->cpu && count > 1 ? 1 : count;
+}
+
+bool debug_step_is_done(const struct tick86 *machine)
+{
+    const struct debug *debug = machine->debug;
+
+    return debug->step_cpu != NULL && cpu_icount(debug->step_cpu) >= debug->step_icount;
+}
+
 enum tick86_stop tick86_step(struct tick86 *machine, unsigned cpu, uint64_t until_ns)
 {
-    (void)cpu;
+    struct debug *debug = debug_of(machine);
+
+    if (debug == NULL) {
+        return tick86_run(machine, until_ns, 1);
+    }
     tick86_debug_resume(machine);
-    return tick86_run(machine, until_ns, 1);
+    debug->step_cpu = debug_cpu(machine, cpu);
+    debug->step_icount = cpu_icount(debug->step_cpu) + 1;
+    enum tick86_stop stop = tick86_run(machine, until_ns, UINT64_MAX);
+    debug->step_cpu = NULL;
+    return stop;
 }

@@ -6,7 +6,7 @@
 #include "machine/machine.h"
 #include "machine/tick86_debug.h"
 
-enum { DEBUG_OBSERVERS = 8, DEBUG_CPUS = 64 };
+enum { DEBUG_OBSERVERS = 8 };
 
 /* A breakpoint in its list, with what only we need. */
 struct debug_point {
@@ -36,12 +36,16 @@ struct debug {
     struct tick86_debug_event event;
     bool stops_at_triple, has_shown_triple;
     /* No breakpoint is met here: the machine stands on it and is told to go on. */
-    bool skips;
-    unsigned skip_cpu;
-    uint64_t skip_icount, skip_linear;
+    struct {
+        bool is_on;
+        uint64_t icount, linear;
+    } skips[TICK86_CPUS_MAX];
+    /* tick86_step: until this processor has that count. */
+    const struct cpu *step_cpu; /* NULL: no step */
+    uint64_t step_icount;
     struct tick86_observer observers[DEBUG_OBSERVERS];
     unsigned observer_count;
-    const char *modes[DEBUG_CPUS]; /* as last seen */
+    const char *modes[TICK86_CPUS_MAX]; /* as last seen */
     const uint16_t *register_numbers;
     unsigned register_count;
 };
@@ -51,6 +55,9 @@ void debug_destroy(struct tick86 *machine);
 /* For tick86_run: before the machine runs, and whether it is to stop. */
 void debug_before_run(struct tick86 *machine);
 bool debug_take_stop(struct tick86 *machine);
+/* A step: how many of the instructions the chosen processor may execute now, and whether it is done. */
+uint64_t debug_limit(const struct tick86 *machine, uint64_t count);
+bool debug_step_is_done(const struct tick86 *machine);
 
 /* The processor with that number; the first one when there is no such. */
 struct cpu *debug_cpu(const struct tick86 *machine, unsigned cpu);

@@ -3,21 +3,36 @@
 #define MACHINE_MACHINE_H
 
 #include "cpu/cpu.h"
+#include "machine/nics.h"
 #include "machine/pc.h"
+#include "machine/schedule.h"
 #include "machine/tick86.h"
 
 struct debug;
+struct tick86;
+
+/* What a processor's calls to the board come with. */
+struct processor {
+    struct tick86 *machine;
+    unsigned number;
+};
 
 struct tick86 {
     struct log log;
     struct clock clock;
     struct space *space;
     struct ports *ports;
-    struct cpu *cpu;
+    struct cpu *cpus[TICK86_CPUS_MAX];
+    unsigned cpu_count;
+    struct cpu *cpu; /* the one whose turn it is: cpus[schedule.running] */
+    struct processor processors[TICK86_CPUS_MAX]; /* each one's link to the board */
+    struct schedule schedule;
     struct memory ram, vram, bios, vga_bios;
     uint8_t *bios_bytes, *vga_bios_bytes; /* our copies, padded */
     bool has_vga_bios;
     struct device *chips[PC_CHIPS]; /* by enum pc_chip; NULL: not on this board */
+
+    struct nic_slot nics[TICK86_NICS]; /* the plugs of chips[PC_NIC0] and up */
 
     /* State of a run; not of the guest. */
     bool is_running;        /* inside cpu_run */

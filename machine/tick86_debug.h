@@ -15,8 +15,6 @@
 #pragma GCC visibility push(default)
 #endif
 
-unsigned tick86_cpu_count(const struct tick86 *machine);
-
 /* ---- registers ---- */
 
 enum tick86_register_group {
