@@ -63,6 +63,27 @@ static unsigned page_hash_of(uint64_t page_ident)
 
 static void code_written(void *context, uint64_t ident, unsigned size);
 
+static struct code_page *code_page_find(const struct block_cache *cache, uint64_t page_ident)
+{
+    uint32_t n = cache->page_hash[page_hash_of(page_ident)];
+
+    while (n && cache->pages[n].ident != page_ident) {
+        n = cache->pages[n].next_in_hash;
+    }
+    return n ? &cache->pages[n] : NULL;
+}
+
+/* Whether another processor's cache has code of the page. */
+static bool peer_has_code(const struct cpu *cpu, uint64_t page_ident)
+{
+    for (const struct cpu *peer = cpu->next_peer; peer != cpu; peer = peer->next_peer) {
+        if (code_page_find(peer->blocks, page_ident)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool blocks_create(struct cpu *cpu)
 {
     struct block_cache *cache = calloc(1, sizeof *cache);
@@ -102,7 +123,9 @@ void blocks_flush(struct cpu *cpu)
 
     for (uint32_t n = 1; n <= cache->page_count; n++) {
         struct code_page *page = &cache->pages[n];
-        page->memory->page_flags[page->memory_offset >> GUEST_PAGE_SHIFT] &= (uint8_t)~PAGE_CODE;
+        if (!peer_has_code(cpu, page->ident)) {
+            page->memory->page_flags[page->memory_offset >> GUEST_PAGE_SHIFT] &= (uint8_t)~PAGE_CODE;
+        }
     }
     memset(cache->hash, 0, sizeof cache->hash);
     memset(cache->page_hash, 0, sizeof cache->page_hash);
@@ -142,17 +165,7 @@ static bool fetch_at(struct cpu *cpu, uint64_t linear, struct fetch *fetch)
 
 /* ---- code pages ---- */
 
-static struct code_page *code_page_find(const struct block_cache *cache, uint64_t page_ident)
-{
-    uint32_t n = cache->page_hash[page_hash_of(page_ident)];
-
-    while (n && cache->pages[n].ident != page_ident) {
-        n = cache->pages[n].next_in_hash;
-    }
-    return n ? &cache->pages[n] : NULL;
-}
-
-/* Write permission cached in the TLB for a page that now holds code must go. */
+/* Write permission cached in the TLB for a page that now holds code must go, on all processors. */
 static void tlb_protect(struct cpu *cpu, const struct memory *memory, uint64_t memory_page)
 {
     for (unsigned mode = 0; mode < TLB_MODES; mode++) {
@@ -186,6 +199,9 @@ static struct code_page *code_page_make(struct cpu *cpu, const struct fetch *fet
         *flags |= PAGE_CODE;
         fetch->memory->code_written = code_written;
         fetch->memory->code_written_context = cpu;
+        for (struct cpu *peer = cpu->next_peer; peer != cpu; peer = peer->next_peer) {
+            tlb_protect(peer, fetch->memory, offset);
+        }
         tlb_protect(cpu, fetch->memory, offset);
     }
     return page;
@@ -249,10 +265,9 @@ static void unlink_from_hash(struct block_cache *cache, uint32_t number)
     }
 }
 
-/* A store is about to land on a page that holds code. */
-static void code_written(void *context, uint64_t ident, unsigned size)
+/* Retires what one processor has of the bytes that are about to be written; its record of the page, or NULL. */
+static struct code_page *retire_written(struct cpu *cpu, uint64_t ident, unsigned size)
 {
-    struct cpu *cpu = context;
     struct block_cache *cache = cpu->blocks;
     uint64_t page_ident = ident & ~(uint64_t)(GUEST_PAGE_SIZE - 1);
     unsigned first = (unsigned)(ident & (GUEST_PAGE_SIZE - 1)), last = first + size - 1;
@@ -265,7 +280,7 @@ static void code_written(void *context, uint64_t ident, unsigned size)
         cpu->pending |= PENDING_LOOK;
     }
     if (!page || !is_covered(page, first, last)) {
-        return;
+        return page;
     }
     memset(page->covered, 0, sizeof page->covered);
     uint32_t *at = &page->first_block;
@@ -290,8 +305,27 @@ static void code_written(void *context, uint64_t ident, unsigned size)
         cover(page, start, (end > GUEST_PAGE_SIZE ? GUEST_PAGE_SIZE : end) - 1);
         at = next;
     }
-    if (!page->first_block && cache->scratch.ident == NO_IDENT) {
-        page->memory->page_flags[page->memory_offset >> GUEST_PAGE_SHIFT] &= (uint8_t)~PAGE_CODE;
+    return page;
+}
+
+/* A store is about to land on a page that holds code of some processor. */
+static void code_written(void *context, uint64_t ident, unsigned size)
+{
+    struct cpu *any = context;
+    struct cpu *cpu = any;
+    const struct code_page *found = NULL;
+    bool is_used = false;
+
+    do {
+        const struct code_page *page = retire_written(cpu, ident, size);
+        if (page) {
+            found = page;
+            is_used = is_used || page->first_block || cpu->blocks->scratch.ident != NO_IDENT;
+        }
+        cpu = cpu->next_peer;
+    } while (cpu != any);
+    if (found && !is_used) {
+        found->memory->page_flags[found->memory_offset >> GUEST_PAGE_SHIFT] &= (uint8_t)~PAGE_CODE;
     }
 }
 

@@ -113,6 +113,23 @@ static HANDLER(h_hlt)
 }
 BIND_ONE(hlt, h_hlt)
 
+static NOINLINE const struct insn *leave_spinning(struct cpu *cpu, const struct insn *insn)
+{
+    cpu->current = insn;
+    cpu->board.spin(cpu->board.context);
+    return leave_after(cpu, insn);
+}
+
+/* In a spin loop (SDM vol. 2B, PAUSE): what it waits for, another processor may have to do. */
+static HANDLER(h_pause)
+{
+    if (UNLIKELY(cpu->board.spin != NULL)) {
+        return leave_spinning(cpu, insn);
+    }
+    NEXT(1);
+}
+BIND_ONE(pause, h_pause)
+
 /* Whether CLI and STI act on VIF instead of IF: virtual-8086 mode with VME, or CPL 3 with PVI (SDM vol. 3, 20.3, 20.4). */
 static bool uses_virtual_if(const struct cpu *cpu)
 {

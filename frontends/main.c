@@ -2,6 +2,7 @@
  *
  * Exit status: 0 when the guest powers off (or resets with -no-reboot, or the user quits), (v << 1) | 1 when it writes v to
  * isa-debug-exit, 1 for an error of the user or the host, 2 for a bug of ours. */
+#define _GNU_SOURCE 1 /* ppoll */
 #define _DEFAULT_SOURCE
 #define _XOPEN_SOURCE 700
 #include "frontends/curses.h"
@@ -15,6 +16,7 @@
 #include "frontends/mux.h"
 #include "frontends/options.h"
 #include "frontends/profile.h"
+#include "frontends/script.h"
 #include "frontends/session.h"
 
 #include <errno.h>
@@ -26,8 +28,15 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { FRAME_NS = 33000000, POLL_FDS = 8, STOPPED_POLL_MS = 50, VRAM_BYTES = 16 << 20, STATUS_ERROR = 1 };
+enum { IDLE_FRAME_NS = 50000000, FRAME_NS = 33000000, POLL_FDS = 8, STOPPED_POLL_MS = 50, VRAM_BYTES = 16 << 20, STATUS_ERROR = 1 };
 #define VIRTUAL_RTC_SECONDS UINT64_C(1767225600) /* 2026-01-01 00:00:00 UTC */
+
+/* A serial port's output: to its stream, if it has one, and to the script. */
+struct serial_tap {
+    struct mux *mux;
+    struct script *const *script;
+    unsigned port;
+};
 
 /* Everything main owns. */
 struct program {
@@ -38,12 +47,14 @@ struct program {
     struct session session;
     struct pacer pacer;
     struct curses *curses;
+    struct script *script;
     FILE *log;
     FILE *profile; /* NULL: not asked for */
     bool is_log_silent; /* the terminal shows the guest's screen */
     /* Streams. A mux serves each serial port; the monitor may share one or have its own stream. */
     struct chardev *serial_dev[TICK86_SERIAL_PORTS];
     struct mux mux[TICK86_SERIAL_PORTS];
+    struct serial_tap serial_tap[TICK86_SERIAL_PORTS];
     struct byte_sink serial_sink[TICK86_SERIAL_PORTS];
     struct chardev *monitor_dev;
     struct chardev *debugcon_dev;
@@ -64,7 +75,14 @@ static void print_error(const struct error *err)
 
 static void put_serial(void *context, uint8_t byte)
 {
-    mux_put_serial(context, byte);
+    const struct serial_tap *tap = context;
+
+    if (tap->mux != NULL) {
+        mux_put_serial(tap->mux, byte);
+    }
+    if (*tap->script != NULL) {
+        script_serial(*tap->script, tap->port, byte);
+    }
 }
 
 static void put_debugcon(void *context, uint8_t byte)
@@ -261,8 +279,14 @@ static bool open_streams(struct program *program, struct error *err)
         if (has_monitor) {
             monitor_init(&program->monitor, &program->session, mux_put_monitor, &program->mux[n]);
         }
-        program->serial_sink[n] = (struct byte_sink){&program->mux[n], put_serial};
-        program->config.serial[n] = &program->serial_sink[n];
+    }
+    for (unsigned n = 0; n < TICK86_SERIAL_PORTS; n++) {
+        bool has_stream = program->serial_dev[n] != NULL;
+        program->serial_tap[n] = (struct serial_tap){has_stream ? &program->mux[n] : NULL, &program->script, n};
+        program->serial_sink[n] = (struct byte_sink){&program->serial_tap[n], put_serial};
+        if (has_stream || options->script != NULL) {
+            program->config.serial[n] = &program->serial_sink[n];
+        }
     }
     if (options->monitor != NULL) {
         program->monitor_dev = chardev_open(options->monitor, "the monitor", err);
@@ -397,6 +421,12 @@ static bool start(struct program *program, struct error *err)
     if (!open_streams(program, err) || !build_machine(program, err) || !set_log_levels(program, err)) {
         return false;
     }
+    if (options->script != NULL) {
+        program->script = script_open(options->script, &program->session, err);
+        if (program->script == NULL) {
+            return false;
+        }
+    }
     program->session.name = options->name;
     program->session.is_stopped = options->starts_stopped;
     if (options->display == DISPLAY_CURSES) {
@@ -471,10 +501,22 @@ static void wait_for_input(struct program *program, uint64_t ns)
     if (program->curses != NULL && (program->session.held_count == 0 || program->session.is_stopped)) {
         fds[count++] = (struct pollfd){STDIN_FILENO, POLLIN, 0};
     }
+#if defined(__linux__)
+    ppoll(fds, count, &limit, NULL);
+#else
     if (ns < 1000000) { /* too short to be worth poll's millisecond */
         nanosleep(&limit, NULL);
     } else {
         poll(fds, count, (int)(ns / 1000000));
+    }
+#endif
+}
+
+/* The guest has come to its end; a script that wanted more makes a failure of it. */
+static void end_guest(struct program *program, int status, const char *why)
+{
+    if (program->script == NULL || script_guest_ended(program->script, why)) {
+        session_quit(&program->session, status);
     }
 }
 
@@ -486,27 +528,28 @@ static void handle_stop(struct program *program, enum tick86_stop stop)
 
     switch (stop) {
     case STOP_POWEROFF:
-        if (options->no_shutdown) {
+        if (options->no_shutdown && program->script == NULL) {
             session_stop(session, "powered off");
         } else {
-            session_quit(session, 0);
+            end_guest(program, 0, "the guest powered off");
         }
         break;
     case STOP_RESET:
     case STOP_TRIPLE_FAULT:
         if (options->no_reboot) {
-            session_quit(session, 0);
+            end_guest(program, 0, "the guest reset");
         } else {
-            tick86_reset(session->machine);
+            session_reset(session);
         }
         break;
     case STOP_DEBUG_EXIT:
-        session_quit(session, (int)(((tick86_debug_exit_value(session->machine) << 1) | 1) & 0xff));
+        end_guest(program, (int)(((tick86_debug_exit_value(session->machine) << 1) | 1) & 0xff),
+                  "the guest wrote to isa-debug-exit");
         break;
     case STOP_DEAD:
         if (options->is_time_virtual) {
-            session_quit(session, 0);
             program->has_died = true;
+            end_guest(program, 0, "the guest halted with interrupts off");
         } else {
             session_stop(session, "halted with interrupts off");
         }
@@ -525,6 +568,7 @@ static void run_slice(struct program *program, const struct pacer_step *step)
     uint64_t icount = tick86_icount(session->machine);
     uint64_t until = smaller(smaller(step->until_ns, options->stop_ns),
                              smaller(session_next_release(session), session_next_look(session)));
+    until = program->script != NULL ? smaller(until, script_next(program->script)) : until;
     uint64_t insns = step->max_insns;
 
     if (options->stop_insns != UINT64_MAX) {
@@ -538,11 +582,25 @@ static void run_slice(struct program *program, const struct pacer_step *step)
     pacer_ran(&program->pacer, host_now_ns() - before, tick86_icount(session->machine) - icount);
     session_release_due(session);
     session_look_due(session);
-    handle_stop(program, stop);
+    if (program->script != NULL) {
+        script_run(program->script);
+    }
+    if (!session->wants_quit) {
+        handle_stop(program, stop);
+    }
     if (!session->wants_quit && (tick86_icount(session->machine) >= options->stop_insns ||
                                  tick86_now_ns(session->machine) >= options->stop_ns)) {
-        session_quit(session, 0);
+        end_guest(program, 0, "the limit of -stop-at is reached");
     }
+}
+
+/* Until when neither the guest nor the session has anything to do; 0: not at all. */
+static uint64_t idle_until(const struct program *program)
+{
+    const struct session *session = &program->session;
+
+    return smaller(smaller(tick86_idle_until_ns(session->machine), program->options.stop_ns),
+                   smaller(session_next_release(session), session_next_look(session)));
 }
 
 static void run(struct program *program)
@@ -552,7 +610,7 @@ static void run(struct program *program)
     while (!session->wants_quit) {
         uint64_t now = host_now_ns();
         if (terminal_signal() != 0) {
-            session_quit(session, 0);
+            session_quit(session, program->script != NULL && !script_is_done(program->script));
             break;
         }
         poll_streams(program);
@@ -565,11 +623,17 @@ static void run(struct program *program)
             wait_for_input(program, STOPPED_POLL_MS * UINT64_C(1000000));
             continue;
         }
-        struct pacer_step step = pacer_next(&program->pacer, now, tick86_now_ns(session->machine));
+        struct pacer_step step = pacer_next(&program->pacer, now, tick86_now_ns(session->machine), idle_until(program));
         if (step.runs) {
             run_slice(program, &step);
         } else {
-            wait_for_input(program, step.sleep_ns);
+            wait_for_input(program, program->curses != NULL ? smaller(step.sleep_ns, IDLE_FRAME_NS) : step.sleep_ns);
+        }
+        if (step.is_idle) {
+            step = pacer_catch_up(&program->pacer, host_now_ns(), tick86_now_ns(session->machine));
+            if (step.runs) {
+                run_slice(program, &step);
+            }
         }
     }
 }
@@ -614,6 +678,7 @@ static void finish(struct program *program)
         session_flush_disks(session);
         tick86_destroy(session->machine);
     }
+    script_close(program->script);
     session_close(session);
     host_memory_unmap(program->config.ram, program->config.ram_bytes);
     host_memory_unmap(program->config.vram, program->config.vram_bytes);

@@ -249,7 +249,7 @@ static void run_reset(struct monitor *monitor, int count, char **arguments)
 {
     (void)count;
     (void)arguments;
-    tick86_reset(monitor->session->machine);
+    session_reset(monitor->session);
     if (monitor->session->why_stopped != NULL) {
         session_cont(monitor->session); /* it had powered off or died */
     }

@@ -671,6 +671,8 @@ static const struct row rows[] = {
     {"self-check", "slow", parse_self_check, 0, 0, "slow: no block cache; the result must be the same"},
     {"profile", "[=FILE]", parse_profile, 0, 0,
      "at the end print what the interpreter did: its counts, the hottest guest code, the handlers; FILE gets the whole profile as JSON"},
+    {"script", "FILE", parse_text, AT(script), 0,
+     "wait for what the guest shows, type, click and take pictures as FILE says (docs/script.md); status 0 when all came"},
     {"help", NULL, parse_flag, AT(wants_help), 0, "this list"},
     {"help-man", NULL, parse_flag, AT(wants_man), 0, "this list for the man page"},
     {"version", NULL, parse_flag, AT(wants_version), 0, "version"},
@@ -816,7 +818,7 @@ void options_free(struct options *options)
 static const char *dashes(const struct row *row)
 {
     return strcmp(row->name, "help") == 0 || strcmp(row->name, "version") == 0 || strcmp(row->name, "self-check") == 0 ||
-                   strcmp(row->name, "profile") == 0
+                   strcmp(row->name, "profile") == 0 || strcmp(row->name, "script") == 0
                ? "--"
                : "-";
 }

@@ -54,6 +54,7 @@ struct options {
     bool is_time_virtual;
     uint64_t ns_per_insn_q16; /* 0: default */
     bool no_reboot, no_shutdown;
+    const char *script; /* --script */
     const char *name;
     const char *log_items; /* -d */
     const char *log_path;  /* -D */

@@ -94,6 +94,12 @@ static bool apply(struct tick86 *machine, const struct tick86_input *input, size
         return media_change(machine, input->unit, input->medium, input->value != 0, err);
     case INPUT_FLOPPY:
         return media_change(machine, TICK86_DISKS + input->unit, input->medium, false, err);
+    case INPUT_NET:
+        *taken = nics_receive(machine, input->unit, input->bytes, input->size) ? input->size : 0;
+        break;
+    case INPUT_NET_LINK:
+        nics_set_link(machine, input->unit, input->value != 0);
+        break;
     case INPUT_KINDS:
         break;
     }
@@ -106,25 +112,40 @@ static bool is_sound(const struct tick86_input *input, struct error *err)
     bool is_value = (input->kind != INPUT_RATIO || (input->value != 0 && input->value <= RATIO_MAX)) &&
                     (input->kind != INPUT_KEY || input->unit <= UINT8_MAX) &&
                     (input->kind != INPUT_MEDIUM || input->unit < TICK86_DISKS) &&
-                    (input->kind != INPUT_FLOPPY || input->unit < TICK86_FLOPPIES);
+                    (input->kind != INPUT_FLOPPY || input->unit < TICK86_FLOPPIES) &&
+                    ((input->kind != INPUT_NET && input->kind != INPUT_NET_LINK) || input->unit < TICK86_NICS);
 
-    if (input->kind == 0 || input->kind > INPUT_FLOPPY) {
+    if (input->kind == 0 || input->kind > INPUT_NET_LINK) {
         return error_set(err, "inputs of kind %u are not known", (unsigned)input->kind);
     }
     return (is_unit && is_value) || error_set(err, "an input of kind %u has wrong values", (unsigned)input->kind);
 }
 
-static bool pass(struct tick86 *machine, struct tick86_input *input, size_t *taken, struct error *err)
+static void announce(struct tick86 *machine, const struct tick86_input *input)
 {
-    size_t ignored;
-
-    input->icount = tick86_icount(machine);
-    input->now_ns = clock_now(&machine->clock);
     if (machine->gate.observe != NULL) {
         machine->gate.observe(machine->gate.observe_context, input);
     }
     history_input(machine, input);
-    bool is_good = apply(machine, input, taken != NULL ? taken : &ignored, err);
+}
+
+static bool pass(struct tick86 *machine, struct tick86_input *input, size_t *taken, struct error *err)
+{
+    size_t ignored;
+    bool is_good;
+
+    input->icount = tick86_icount(machine);
+    input->now_ns = clock_now(&machine->clock);
+    taken = taken != NULL ? taken : &ignored;
+    if (input->kind == INPUT_NET) { /* a frame that the card refuses has not arrived, and will come again */
+        is_good = apply(machine, input, taken, err);
+        if (*taken != 0) {
+            announce(machine, input);
+        }
+    } else {
+        announce(machine, input);
+        is_good = apply(machine, input, taken, err);
+    }
     if (!machine->is_running) {
         clock_run_due(&machine->clock);
     }
@@ -318,4 +339,20 @@ bool tick86_change_floppy(struct tick86 *machine, unsigned drive, struct block_b
     struct tick86_input input = { .kind = INPUT_FLOPPY, .unit = drive, .medium = backend };
 
     return tick86_input(machine, &input, NULL, err);
+}
+
+bool tick86_net_input(struct tick86 *machine, unsigned nic, const uint8_t *frame, size_t size)
+{
+    struct tick86_input input = { .kind = INPUT_NET, .unit = nic, .bytes = frame, .size = size };
+    size_t taken = 0;
+
+    BUG_ON(nic >= TICK86_NICS);
+    (void)tick86_input(machine, &input, &taken, NULL);
+    return taken == size;
+}
+
+void tick86_net_link(struct tick86 *machine, unsigned nic, bool is_up)
+{
+    BUG_ON(nic >= TICK86_NICS);
+    simple(machine, INPUT_NET_LINK, nic, is_up);
 }

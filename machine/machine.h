@@ -6,9 +6,12 @@
 #include "machine/dirty.h"
 #include "machine/input.h"
 #include "machine/media.h"
+#include "machine/nics.h"
 #include "machine/pc.h"
+#include "machine/schedule.h"
 #include "machine/tick86.h"
 
+struct tick86;
 struct history;
 
 /* What a run carries from one slice to the next. */
@@ -24,16 +27,28 @@ struct sink_front {
     struct tick86 *machine;
 };
 
+/* What a processor's calls to the board come with. */
+struct processor {
+    struct tick86 *machine;
+    unsigned number;
+};
+
 struct tick86 {
     struct log log;
     struct clock clock;
     struct space *space;
     struct ports *ports;
-    struct cpu *cpu;
+    struct cpu *cpus[TICK86_CPUS_MAX];
+    unsigned cpu_count;
+    struct cpu *cpu; /* the one whose turn it is: cpus[schedule.running] */
+    struct processor processors[TICK86_CPUS_MAX]; /* each one's link to the board */
+    struct schedule schedule;
     struct memory ram, vram, bios, vga_bios;
     uint8_t *bios_bytes, *vga_bios_bytes; /* our copies, padded */
     bool has_vga_bios;
     struct device *chips[PC_CHIPS]; /* by enum pc_chip; NULL: not on this board */
+
+    struct nic_slot nics[TICK86_NICS]; /* the plugs of chips[PC_NIC0] and up */
 
     /* State of a run; not of the guest. */
     bool is_running;        /* inside cpu_run */
@@ -50,16 +65,6 @@ struct tick86 {
     uint64_t screen_stamp, screen_generation;
 };
 
-static inline unsigned machine_cpu_count(const struct tick86 *machine)
-{
-    (void)machine;
-    return 1;
-}
-static inline struct cpu *machine_cpu(const struct tick86 *machine, unsigned n)
-{
-    (void)n;
-    return machine->cpu;
-}
 
 /* RESET# of the board. */
 void machine_reset(struct tick86 *machine);

@@ -18,7 +18,7 @@ const struct field machine_run_fields[] = {
 };
 #undef S
 
-enum { FIXED_COMPONENTS = 2 };
+enum { FIXED_COMPONENTS = 3 };
 
 bool component_at(struct tick86 *machine, unsigned n, struct component *component)
 {
@@ -26,11 +26,11 @@ bool component_at(struct tick86 *machine, unsigned n, struct component *componen
                                              "cpu8",  "cpu9",  "cpu10", "cpu11", "cpu12", "cpu13", "cpu14", "cpu15",
                                              "cpu16", "cpu17", "cpu18", "cpu19", "cpu20", "cpu21", "cpu22", "cpu23",
                                              "cpu24", "cpu25", "cpu26", "cpu27", "cpu28", "cpu29", "cpu30", "cpu31" };
-    unsigned cpus = machine_cpu_count(machine);
+    unsigned cpus = machine->cpu_count;
 
     BUG_ON(cpus > sizeof cpu_names / sizeof cpu_names[0]);
     if (n < cpus) {
-        *component = (struct component){ cpu_names[n], cpu_fields, machine_cpu(machine, n), sizeof(struct cpu), NULL };
+        *component = (struct component){ cpu_names[n], cpu_fields, machine->cpus[n], sizeof(struct cpu), NULL };
         return true;
     }
     n -= cpus;
@@ -40,6 +40,10 @@ bool component_at(struct tick86 *machine, unsigned n, struct component *componen
     }
     if (n == 1) {
         *component = (struct component){ "machine", machine_run_fields, &machine->run, sizeof machine->run, NULL };
+        return true;
+    }
+    if (n == 2) {
+        *component = (struct component){ "schedule", schedule_fields, &machine->schedule, sizeof machine->schedule, NULL };
         return true;
     }
     n -= FIXED_COMPONENTS;

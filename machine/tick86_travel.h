@@ -63,6 +63,8 @@ enum tick86_input_kind {
     INPUT_RATIO = 8,        /* value: ns_per_insn_q16 */
     INPUT_MEDIUM = 9,       /* unit: drive; medium; value: forced */
     INPUT_FLOPPY = 10,      /* unit: drive; medium */
+    INPUT_NET = 11,         /* unit: card; bytes: a frame that the card took */
+    INPUT_NET_LINK = 12,    /* unit: card; value: up */
     INPUT_KINDS = 32
 };
 

@@ -42,6 +42,8 @@ else
     chmod 0 unreadable
 fi
 
+bad "cannot read script 'absent'" --script=absent
+
 # Images: every way to name one, every way to be wrong.
 for option in -hda -hdb -hdc -hdd -cdrom; do
     bad "'absent'.*No such file" $option absent
