@@ -595,6 +595,26 @@ static uint8_t flags_needed(const struct draft *draft)
     return op->flags_read;
 }
 
+/* Shifts and rotates leave all flags alone when the masked count is 0, which the table's row, one for all counts, says by
+ * reading them. Here the count may be known. `*needed`: what the instruction takes from those before it; `*certain`: what it
+ * overwrites in any case. */
+static void refine_shift(const struct draft *draft, uint8_t *needed, uint8_t *certain)
+{
+    const struct opcode *op = draft->decoded.opcode;
+    bool is_double = op->map == MAP_0F && (op->byte & 0xf6) == 0xa4; /* A4 A5 AC AD */
+    bool is_by_immediate = is_double ? (op->byte & 1) == 0 : (op->byte & 0xfe) == 0xc0;
+    bool is_by_1 = !is_double && (op->byte & 0xfe) == 0xd0;
+
+    if (!is_double && (op->map != MAP_1B || !(is_by_immediate || is_by_1 || (op->byte & 0xfe) == 0xd2))) {
+        return;
+    }
+    bool is_through_carry = !is_double && (op->ext == EXT_R0 + 2 || op->ext == EXT_R0 + 3);
+    *needed = is_through_carry ? STATUS_C : 0;
+    if (!is_by_1 && !(is_by_immediate && (draft->decoded.immediate & 31) != 0)) {
+        *certain = 0;
+    }
+}
+
 /* Lowers the drafts into slots; returns how many were used. */
 static unsigned emit_block(struct builder *b, union slot *slots, struct block *block, bool is_scratch)
 {
@@ -610,8 +630,12 @@ static unsigned emit_block(struct builder *b, union slot *slots, struct block *b
     for (unsigned k = b->count; k-- > 0;) {
         const struct draft *draft = &b->drafts[k];
         uint8_t written = draft->is_undefined || draft->is_too_long ? 0 : draft->decoded.opcode->flags_written;
+        uint8_t needed = flags_needed(draft), certain = written;
+        if (written != 0 && !draft->decoded.is_memory) {
+            refine_shift(draft, &needed, &certain);
+        }
         dead[k] = b->cpu->use_block_cache && written != 0 && (written & live) == 0;
-        live = (uint8_t)((live & ~written) | flags_needed(draft));
+        live = (uint8_t)((live & ~certain) | needed);
     }
     for (unsigned k = 0; k < b->count; k++) {
         const struct draft *draft = &b->drafts[k];
