@@ -35,7 +35,8 @@ void tick86_memory_changed(struct tick86 *machine);
 
 /* Who wants to know which pages changed, each for itself. */
 enum tick86_dirty { DIRTY_HASHES, DIRTY_SNAPSHOT, DIRTY_CHECKPOINT, DIRTY_CONSUMERS };
-/* Calls `visit` for each page (of memory `n`, by number) written since the consumer's last call; the first time for all.
+/* Calls `visit` for each page (of memory `n`, by number) written since the consumer's last call; the first time for
+ * all that may hold anything but zeros.
  * `visit` NULL: only forgets. False: out of memory. */
 typedef void tick86_page_fn(void *context, unsigned memory, uint64_t page);
 bool tick86_dirty_pages(struct tick86 *machine, enum tick86_dirty consumer, tick86_page_fn *visit, void *context);
@@ -65,6 +66,7 @@ enum tick86_input_kind {
     INPUT_FLOPPY = 10,      /* unit: drive; medium */
     INPUT_NET = 11,         /* unit: card; bytes: a frame that the card took */
     INPUT_NET_LINK = 12,    /* unit: card; value: up */
+    INPUT_MARK = 13,        /* no effect: a moment that the observer wants to meet again */
     INPUT_KINDS = 32
 };
 
