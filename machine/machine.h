@@ -11,6 +11,7 @@
 #include "machine/schedule.h"
 #include "machine/tick86.h"
 
+struct debug;
 struct tick86;
 struct history;
 
@@ -61,6 +62,8 @@ struct tick86 {
     struct dirty_pages dirty;
     struct history *history; /* NULL: none is kept */
     struct cpu cpu_scratch;
+
+    struct debug *debug; /* breakpoints and observers; NULL: there have been none */
 
     uint64_t screen_stamp, screen_generation;
 };
