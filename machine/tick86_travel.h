@@ -129,10 +129,13 @@ typedef bool tick86_hit_fn(void *context, struct tick86 *machine);
 bool tick86_travel_reverse_continue(struct tick86 *machine, tick86_hit_fn *is_hit, void *context, bool *hit,
                                     struct error *err);
 /* The same with a function that runs the machine forward itself, with breakpoints of its own: up to `until_icount` at most, true
- * when it stopped before at a hit. */
+ * when it stopped at a hit. A hit where it starts counts, unless it was the last one told. */
 typedef bool tick86_next_hit_fn(void *context, struct tick86 *machine, uint64_t until_icount);
 bool tick86_travel_reverse_to(struct tick86 *machine, tick86_next_hit_fn *next_hit, void *context, bool *hit,
                               struct error *err);
+/* The same, but a hit right here counts as well: what the last instruction did. */
+bool tick86_travel_last_hit(struct tick86 *machine, tick86_next_hit_fn *next_hit, void *context, bool *hit,
+                            struct error *err);
 /* Makes this moment the present: what lay ahead is forgotten, and inputs from outside take effect again. */
 void tick86_travel_go_live(struct tick86 *machine);
 
