@@ -55,6 +55,15 @@ struct recording {
 
 bool recorded_file_look(struct recorded_file *file)
 {
+    if (file->blob != NULL) {
+        file->size = file->blob->size;
+        file->hash = HASH_SEED;
+        for (size_t at = 0; at < file->size; at += PIECE) {
+            size_t left = (size_t)file->size - at;
+            file->hash = hash_bytes(file->hash, file->blob->bytes + at, left < PIECE ? left : PIECE);
+        }
+        return true;
+    }
     FILE *in = fopen(file->path, "rb");
     uint8_t *bytes = malloc(PIECE);
     struct stat status;
@@ -143,10 +152,23 @@ static void put_file(struct state_stream *stream, const struct recorded_file *fi
     state_stream_put(stream, file->path, strlen(file->path));
 }
 
-/* Pieces of a file, packed; each says where it belongs. */
-static bool embed(struct track *track, uint32_t number, const char *path)
+static FILE *open_content(const char *path, const struct tick86_blob *blob)
 {
-    FILE *in = fopen(path, "rb");
+    FILE *in = blob != NULL ? tmpfile() : fopen(path, "rb");
+
+    if (in != NULL && blob != NULL) {
+        if (fwrite(blob->bytes, 1, blob->size, in) != blob->size || fseeko(in, 0, SEEK_SET) != 0) {
+            fclose(in);
+            return NULL;
+        }
+    }
+    return in;
+}
+
+/* Pieces of a file, packed; each says where it belongs. */
+static bool embed(struct track *track, uint32_t number, const char *path, const struct tick86_blob *blob)
+{
+    FILE *in = open_content(path, blob);
     uint8_t *bytes = malloc(PIECE), *packed = malloc(PIECE + PIECE / 2);
     uint64_t offset = 0;
     bool is_good = in != NULL && bytes != NULL && packed != NULL;
@@ -190,7 +212,7 @@ static bool embed_present(struct recording *recording, struct track *track, stru
     if (!vmstate_save(recording->session, &recording->origin, path, &options, err)) {
         return false;
     }
-    bool is_good = embed(track, START_FILE, path);
+    bool is_good = embed(track, START_FILE, path, NULL);
     unlink(path);
     return is_good || error_set(err, "cannot write recording '%.200s': %s", track->path, strerror(errno));
 }
@@ -211,7 +233,7 @@ static bool write_start(struct recording *recording, struct track *track, bool s
             error_set(err, "cannot embed '%.200s': it needs a parent", snapshot_path(start));
             return error_hint(err, "load it and save it whole first");
         }
-        return embed(track, START_FILE, snapshot_path(start)) ||
+        return embed(track, START_FILE, snapshot_path(start), NULL) ||
                error_set(err, "cannot embed '%.200s': %s", snapshot_path(start), strerror(errno));
     }
     char *absolute = realpath(snapshot_path(start), NULL);
@@ -254,7 +276,7 @@ static bool open_track(struct recording *recording, struct track *track, const c
     }
     is_good = write_stream(track, &stream) && is_good;
     for (unsigned n = 0; is_good && n < recording->file_count; n++) {
-        is_good = !recording->files[n].is_embedded || embed(track, n, recording->files[n].path);
+        is_good = !recording->files[n].is_embedded || embed(track, n, recording->files[n].path, recording->files[n].blob);
     }
     if (!is_good) {
         return error_set(err, "cannot write recording '%.200s': %s", path, strerror(errno));

@@ -29,6 +29,7 @@ struct recorded_file {
     char path[1024];
     uint64_t size, hash; /* of its content; large files by samples */
     bool is_embedded;
+    const struct tick86_blob *blob; /* in memory already; NULL: read from `path` */
 };
 /* Fills in size and hash. False: it cannot be read. */
 bool recorded_file_look(struct recorded_file *file);

@@ -193,9 +193,6 @@ bool travel_attach(struct travel *travel, struct session *session, const struct 
         if (!vmstate_load(session, travel->start, travel->has_mapped_ram, err)) {
             return false;
         }
-        if (session->wants_fresh_identity) {
-            tick86_new_generation(session->machine);
-        }
     }
     if (!start_history(travel, err)) {
         return false;

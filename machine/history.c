@@ -14,6 +14,7 @@
 #include "machine/components.h"
 #include "machine/delta.h"
 #include "machine/machine.h"
+#include "machine/tick86_debug.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -600,6 +601,10 @@ static void run_to(struct tick86 *machine, uint64_t icount)
     while (tick86_icount(machine) < icount && history_is_in_past(machine)) {
         uint64_t before = tick86_icount(machine), before_ns = clock_now(&machine->clock);
         enum tick86_stop stop = tick86_run(machine, history_pause_ns(machine), icount - before);
+        if (stop == STOP_DEBUG) {
+            tick86_debug_resume(machine); /* breakpoints are for those who look on the way */
+            continue;
+        }
         if (machine->history == NULL || stop == STOP_MISSED ||
             (stop != STOP_RESET && before == tick86_icount(machine) && before_ns == clock_now(&machine->clock) &&
              stop != STOP_BUDGET && stop != STOP_REQUESTED)) {
