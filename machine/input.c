@@ -100,6 +100,7 @@ static bool apply(struct tick86 *machine, const struct tick86_input *input, size
     case INPUT_NET_LINK:
         nics_set_link(machine, input->unit, input->value != 0);
         break;
+    case INPUT_MARK:
     case INPUT_KINDS:
         break;
     }
@@ -115,7 +116,7 @@ static bool is_sound(const struct tick86_input *input, struct error *err)
                     (input->kind != INPUT_FLOPPY || input->unit < TICK86_FLOPPIES) &&
                     ((input->kind != INPUT_NET && input->kind != INPUT_NET_LINK) || input->unit < TICK86_NICS);
 
-    if (input->kind == 0 || input->kind > INPUT_NET_LINK) {
+    if (input->kind == 0 || input->kind > INPUT_MARK) {
         return error_set(err, "inputs of kind %u are not known", (unsigned)input->kind);
     }
     return (is_unit && is_value) || error_set(err, "an input of kind %u has wrong values", (unsigned)input->kind);
