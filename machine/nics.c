@@ -50,7 +50,7 @@ static void ready(void *context)
 {
     struct nic_slot *slot = context;
 
-    if (slot->config.sink.ready != NULL) {
+    if (slot->config.sink.ready != NULL && !history_is_in_past(slot->machine)) {
         slot->config.sink.ready(slot->config.sink.context);
     }
 }
@@ -72,7 +72,7 @@ bool nics_receive(struct tick86 *machine, unsigned nic, const uint8_t *frame, si
     } else {
         is_taken = dev->class->receive(dev, frame, size);
     }
-    if (is_taken && config->tap != NULL) {
+    if (is_taken && config->tap != NULL && !history_is_in_past(machine)) {
         config->tap(config->tap_context, clock_now(&machine->clock), false, frame, size);
     }
     return is_taken;
