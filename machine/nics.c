@@ -121,6 +121,27 @@ bool nics_create_roms(struct tick86 *machine, const struct tick86_config *config
     return true;
 }
 
+/* A generic image, whose PCI data structure (PCI 2.1, 6.3.1.2) names no device, is made that of the card. The byte behind the
+ * entry jump, which images have for it, keeps the checksum right. */
+static void adopt_rom(struct nic_slot *slot, struct device *dev)
+{
+    enum { SIGNATURE = 0xaa55, DATA_POINTER = 0x18, CHECKSUM = 6 };
+    const struct pci_function *pci = pci_function_of(dev);
+    uint8_t *rom = slot->rom_bytes;
+
+    if (rom == NULL || pci == NULL || load_le16(rom) != SIGNATURE) {
+        return;
+    }
+    size_t at = load_le16(rom + DATA_POINTER);
+    if (at + 8 > slot->rom.size || memcmp(rom + at, "PCIR", 4) != 0 || load_le32(rom + at + 4) != 0) {
+        return;
+    }
+    for (unsigned n = 0; n < 4; n++) {
+        rom[at + 4 + n] = pci->config[n];
+        rom[CHECKSUM] = (uint8_t)(rom[CHECKSUM] - pci->config[n]);
+    }
+}
+
 static bool place_isa(struct tick86 *machine, struct device *dev, const struct tick86_nic *config, struct error *err)
 {
     unsigned port = config->iobase != 0 ? config->iobase : ISA_PORT;
@@ -172,6 +193,7 @@ bool nics_create(struct tick86 *machine, const struct tick86_config *config, con
                 return false;
             }
             dev->class->set_input(dev, LINK_PIN, true);
+            adopt_rom(slot, dev);
         }
     }
     return true;
