@@ -1,5 +1,6 @@
 #!/usr/bin/perl
-# server.pl PORT [DIRECTORY] - answers on 127.0.0.1: GET requests for files of DIRECTORY, or without one whatever comes. A process each.
+# server.pl PORT [DIRECTORY] - answers on 127.0.0.1: GET requests for files of DIRECTORY ("PUT MEBIBYTES" takes that much); without one
+# whatever comes goes back. A process each.
 use strict;
 use warnings;
 use IO::Socket::INET;
@@ -18,6 +19,11 @@ while (1) {
         exit;
     }
     my $request = <$client> // exit;
+    if ($request =~ /^PUT (\d+)/) {
+        my $left = $1 << 20;
+        while ($left > 0) { $left -= sysread($client, my $bytes, 65536) || last }
+        exit;
+    }
     while (defined(my $line = <$client>)) { last if $line =~ /^\r?\n$/ }
     my ($name) = $request =~ m{^GET /([A-Za-z0-9._-]+) } or exit;
     open my $file, '<:raw', "$directory/$name" or do { syswrite $client, "HTTP/1.0 404 no\r\n\r\n"; exit };

@@ -35,8 +35,8 @@ echoed() {
 port=$(free_port)
 other=$(free_port)
 mkfifo "$scratch/commands"
+exec 4<>"$scratch/commands" # read and write: nobody waits for the other end
 linux echo "do=serve" "user,id=n0,hostfwd=tcp:127.0.0.1:$port-:22" -monitor stdio <"$scratch/commands"
-exec 4>"$scratch/commands"
 wait_for "$scratch/echo" 'guest: serving' 300 || fail "the guest does not serve"
 echoed "$port" "hello there" || fail "no echo through hostfwd"
 printf 'hostfwd_add n0 tcp:127.0.0.1:%s-:22\n' "$other" >&4
