@@ -931,14 +931,14 @@ bool options_make_machine(int argc, char *const *argv)
     return false;
 }
 
-/* Appends a value; where it, or what is behind "file=" in it, is a file, with its whole path. */
-static bool collect(char **text, size_t *size, const char *value)
+/* Appends a value; where `may_be_file` and it, or what is behind "file=" in it, is a file, with its whole path. */
+static bool collect(char **text, size_t *size, const char *value, bool may_be_file)
 {
     const char *file = strncmp(value, "file=", 5) == 0 ? value + 5 : value;
     size_t length = file != value ? strcspn(file, ",") : strlen(file);
     char path[4096], *whole = NULL;
 
-    if (length != 0 && length < sizeof path) {
+    if (may_be_file && length != 0 && length < sizeof path) {
         snprintf(path, sizeof path, "%.*s", (int)length, file);
         whole = strchr(path, '/') != NULL || path[0] != '-' ? realpath(path, NULL) : NULL;
     }
@@ -967,10 +967,13 @@ char *options_collect(int argc, char *const *argv, size_t *size)
             continue;
         }
         if (row != NULL && strcmp(row->name, "debugcon") == 0) { /* a device, wherever its bytes go */
-            is_good = collect(&text, size, "-debugcon") && collect(&text, size, "null");
+            is_good = collect(&text, size, "-debugcon", false) && collect(&text, size, "null", false);
             continue;
         }
-        is_good = collect(&text, size, argv[n]) && (count == 1 || collect(&text, size, argv[n + 1]));
+        bool names_file = row == NULL || (row->argument != NULL &&
+                                          (strstr(row->argument, "FILE") != NULL || strstr(row->argument, "DIR") != NULL));
+        is_good = collect(&text, size, argv[n], row == NULL) &&
+                  (count == 1 || collect(&text, size, argv[n + 1], names_file));
     }
     if (!is_good) {
         free(text);
