@@ -24,6 +24,7 @@ struct session {
     bool is_cdrom[TICK86_DISKS];
     unsigned mouse_buttons;
     uint64_t resets;
+    bool is_fast;          /* fast-forward: not held back to the wall clock */
     /* Keys to be released when guest time comes. */
     struct {
         enum key_code key;

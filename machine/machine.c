@@ -18,6 +18,7 @@
 #include "machine/cpu_pins.h"
 #include "machine/kernel_loader.h"
 #include "machine/serial_input.h"
+#include "machine/vmmouse.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -218,7 +219,8 @@ static bool create_cpus(struct tick86 *machine, const struct tick86_config *conf
 
 static bool is_on_board(const struct tick86_config *config, unsigned chip)
 {
-    return (chip != PC_DEBUGCON || config->debugcon != NULL) && (chip != PC_DEBUG_EXIT || config->debug_exit);
+    return (chip != PC_DEBUGCON || config->debugcon != NULL) && (chip != PC_DEBUG_EXIT || config->debug_exit) &&
+           (chip != PC_VMMOUSE || config->vmmouse);
 }
 
 /* Properties that mean the same to every chip. */
@@ -287,6 +289,9 @@ static unsigned own_properties(struct tick86 *machine, const struct tick86_confi
     case PC_COM1_INPUT:
     case PC_COM2_INPUT:
         *own = (struct property){ .name = "port", .pointer = machine->chips[chip - PC_COM1_INPUT + PC_COM1] };
+        return 1;
+    case PC_VMMOUSE:
+        *own = (struct property){ .name = "kbc", .pointer = machine->chips[PC_KBC] };
         return 1;
     case PC_DEBUGCON:
         *own = (struct property){ .name = "sink", .pointer = config->debugcon };
@@ -666,7 +671,23 @@ void tick86_key(struct tick86 *machine, enum key_code key, bool pressed)
 
 void tick86_mouse(struct tick86 *machine, int dx, int dy, int dz, unsigned buttons)
 {
-    i8042_mouse(machine->chips[PC_KBC], dx, dy, dz, buttons);
+    if (machine->chips[PC_VMMOUSE] != NULL && vmmouse_is_enabled(machine->chips[PC_VMMOUSE])) {
+        vmmouse_move(machine->chips[PC_VMMOUSE], dx, dy, dz, buttons);
+    } else {
+        i8042_mouse(machine->chips[PC_KBC], dx, dy, dz, buttons);
+    }
+}
+
+void tick86_pointer(struct tick86 *machine, unsigned x, unsigned y, int dz, unsigned buttons)
+{
+    if (tick86_pointer_is_wanted(machine)) {
+        vmmouse_point(machine->chips[PC_VMMOUSE], x, y, dz, buttons);
+    }
+}
+
+bool tick86_pointer_is_wanted(const struct tick86 *machine)
+{
+    return machine->chips[PC_VMMOUSE] != NULL && vmmouse_is_absolute(machine->chips[PC_VMMOUSE]);
 }
 
 size_t tick86_serial_input(struct tick86 *machine, unsigned port, const uint8_t *bytes, size_t size)
