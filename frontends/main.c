@@ -7,6 +7,7 @@
 #define _XOPEN_SOURCE 700
 #include "frontends/curses.h"
 #include "frontends/display.h"
+#include "frontends/gdb_stub.h"
 #include "frontends/host/block.h"
 #include "frontends/host/chardev.h"
 #include "frontends/host/firmware.h"
@@ -40,7 +41,7 @@ enum {
     FAST_SLICE_NS = 20000000,     /* fast-forward: guest time and instructions of a slice */
     FAST_SLICE_INSNS = 2000000,
     ANSWER_NS = 2000000,
-    POLL_FDS = 8,
+    POLL_FDS = 12,
     STOPPED_POLL_MS = 50,
     VRAM_BYTES = 16 << 20,
     STATUS_ERROR = 1
@@ -78,6 +79,7 @@ struct program {
     struct chardev *monitor_dev;
     struct chardev *debugcon_dev;
     struct byte_sink debugcon_sink;
+    struct gdb_stub *gdb;
     struct monitor monitor;
     unsigned monitor_greeted; /* connections that have seen the prompt */
     uint64_t last_frame_ns;
@@ -156,9 +158,9 @@ static bool choose_streams(struct options *options, struct error *err)
         }
     }
     users = (unsigned)is_on_stdio(options->serial[0]) + is_on_stdio(options->serial[1]) +
-            is_on_stdio(options->monitor) + is_on_stdio(options->debugcon);
+            is_on_stdio(options->monitor) + is_on_stdio(options->debugcon) + is_on_stdio(options->gdb);
     if (users > 1) {
-        error_set(err, "the terminal is wanted by %u of -serial, -monitor and -debugcon", users);
+        error_set(err, "the terminal is wanted by %u of -serial, -monitor, -debugcon and -gdb", users);
         return error_hint(err, "-serial mon:stdio shares it between a serial port and the monitor");
     }
     bool is_terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
@@ -482,6 +484,8 @@ static bool open_display(struct program *program, struct error *err)
     return true;
 }
 
+static void stopped_outside(void *context, enum tick86_stop stop);
+
 static bool start(struct program *program, struct error *err)
 {
     struct options *options = &program->options;
@@ -498,6 +502,14 @@ static bool start(struct program *program, struct error *err)
     if (options->script != NULL) {
         program->script = script_open(options->script, &program->session, err);
         if (program->script == NULL) {
+            return false;
+        }
+    }
+    program->session.on_stop = stopped_outside;
+    program->session.on_stop_context = program;
+    if (options->gdb != NULL || options->serves_gdb) {
+        program->gdb = gdb_stub_open(options->gdb != NULL ? options->gdb : "tcp::1234", &program->session, err);
+        if (program->gdb == NULL) {
             return false;
         }
     }
@@ -543,6 +555,9 @@ static void poll_streams(struct program *program)
         monitor_input(&program->monitor, bytes, size);
         chardev_flush(program->monitor_dev);
     }
+    if (program->gdb != NULL) {
+        gdb_stub_poll(program->gdb);
+    }
     if (program->curses != NULL) {
         curses_input(program->curses);
     }
@@ -581,6 +596,9 @@ static void wait_for_input(struct program *program, uint64_t ns)
     }
     if (program->monitor_dev != NULL) {
         count += chardev_poll_fds(program->monitor_dev, &fds[count]);
+    }
+    if (program->gdb != NULL) {
+        count += gdb_stub_poll_fds(program->gdb, &fds[count]);
     }
     if (program->debugcon_dev != NULL) {
         count += chardev_poll_fds(program->debugcon_dev, &fds[count]);
@@ -645,10 +663,15 @@ static void handle_stop(struct program *program, enum tick86_stop stop)
             session_stop(session, "halted with interrupts off");
         }
         break;
+    case STOP_DEBUG:
+        session_stop(session, "breakpoint");
+        break;
     default:
         break;
     }
 }
+
+static void stopped_outside(void *context, enum tick86_stop stop) { handle_stop(context, stop); }
 
 static uint64_t smaller(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
@@ -793,6 +816,7 @@ static void finish(struct program *program)
     for (unsigned n = 0; n < TICK86_SERIAL_PORTS; n++) {
         chardev_close(program->serial_dev[n]);
     }
+    gdb_stub_close(program->gdb);
     chardev_close(program->monitor_dev);
     chardev_close(program->debugcon_dev);
     curses_close(program->curses);

@@ -414,6 +414,16 @@ static bool parse_monitor(struct options *options, const struct row *row, const 
     return true;
 }
 
+static bool parse_gdb(struct options *options, const struct row *row, const char *value, struct error *err)
+{
+    if (strncmp(value, "tcp:", 4) != 0 && strncmp(value, "unix:", 5) != 0 && strcmp(value, "stdio") != 0 &&
+        strcmp(value, "pty") != 0) {
+        return bad_value(row, value, "use tcp:[HOST]:PORT, unix:PATH or stdio", err);
+    }
+    options->gdb = value;
+    return true;
+}
+
 static bool parse_debugcon(struct options *options, const struct row *row, const char *value, struct error *err)
 {
     if (!is_chardev(value) || strncmp(value, "mon:", 4) == 0) {
@@ -782,6 +792,9 @@ static const struct row rows[] = {
     {"no-shutdown", NULL, parse_flag, AT(no_shutdown), 0, "stop instead of ending when the guest powers off"},
     {"name", "TEXT", parse_text, AT(name), 0, "name of the machine, shown by the monitor"},
     {"S", NULL, parse_flag, AT(starts_stopped), 0, "do not start; the monitor command cont does"},
+    {"gdb", "DEV", parse_gdb, 0, 0,
+     "serve gdb on tcp:[HOST]:PORT (only on this machine unless HOST says otherwise), unix:PATH or stdio (docs/debugging.md)"},
+    {"s", NULL, parse_flag, AT(serves_gdb), 0, "the same as -gdb tcp::1234"},
     {"d", "CHANNEL[=LEVEL],...", parse_text, AT(log_items), 0,
      "log channels (chips, cpu, all) at level error, guest or trace (default trace)"},
     {"D", "FILE", parse_text, AT(log_path), 0, "log to FILE instead of stderr"},
@@ -806,7 +819,6 @@ static const struct {
     const char *name, *instead;
 } known_elsewhere[] = {
     {"smp", NULL},          {"loadvm", NULL},     {"qmp", "monitor"},
-    {"s", NULL},          {"gdb", NULL},
     {"record", NULL},       {"replay", NULL},       {"machine", NULL},    {"M", NULL},          {"accel", NULL},
     {"enable-kvm", NULL},   {"usb", NULL},             {"sdl", "display"},   {"curses", "display"},
     {"icount", "time"},     {"chardev", "serial"},  {"mon", "monitor"},   {"audio", NULL},      {"k", NULL},

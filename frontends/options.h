@@ -64,6 +64,8 @@ struct options {
     const char *log_path;  /* -D */
     const char *pidfile;
     bool starts_stopped;
+    const char *gdb; /* -gdb; NULL: none */
+    bool serves_gdb; /* -s */
     bool is_slow; /* --self-check=slow */
     uint64_t stop_insns; /* UINT64_MAX: not set */
     uint64_t stop_ns;

@@ -26,6 +26,10 @@ struct session {
     const char *floppy_paths[TICK86_FLOPPIES];
     bool is_cdrom[TICK86_DISKS];
     unsigned mouse_buttons;
+    /* What main does when the machine has stopped by itself, for those who step it. */
+    void (*on_stop)(void *context, enum tick86_stop stop);
+    void *on_stop_context;
+    void *reverse; /* not NULL: the run is recorded and can go backwards */
     uint64_t resets;
     bool is_fast;          /* fast-forward: not held back to the wall clock */
     /* Keys to be released when guest time comes. */

@@ -145,6 +145,11 @@ bad "seed" -seed banana
 bad "does not take" -parallel lpt
 bad "does not take" -monitor file:log
 bad "does not take" -monitor telephone
+bad "does not take" -gdb telephone
+bad "no port" -gdb tcp:localhost
+bad "cannot (find|offer)" -gdb tcp:256.256.256.256:1
+bad "cannot offer" -gdb unix:no/where
+bad "wanted by 2" -gdb stdio -serial stdio
 bad "cannot connect" -monitor unix:absent
 bad "does not take" -debugcon mon:stdio
 bad "cannot write" -debugcon file:no/where
