@@ -134,6 +134,8 @@ int main(int argc, char **argv)
             SendKeyEvent(client, number, what[0] == 'd');
             serve(client, 40);
         } else if (strcmp(what, "scancode") == 0) {
+            /* The server has said so, but libvncserver's list of messages, which comes later, does not have it. */
+            client->supportedMessages.client2server[rfbQemuEvent / 8] |= 1 << rfbQemuEvent % 8;
             if (!SendExtendedKeyEvent(client, 0, number, TRUE)) {
                 fail("the server does not know extended key events");
             }
