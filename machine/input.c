@@ -110,6 +110,7 @@ static bool apply(struct tick86 *machine, const struct tick86_input *input, size
     case INPUT_NET_LINK:
         nics_set_link(machine, input->unit, input->value != 0);
         break;
+    case INPUT_MARK:
     case INPUT_KINDS:
         break;
     }
