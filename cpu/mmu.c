@@ -337,7 +337,8 @@ static struct tlb_cold *tlb_fill(struct cpu *cpu, uint64_t linear, enum access_k
     uint64_t offset = 0;
     phys_addr physical = apply_a20(cpu, t.physical);
     struct region *region = space_lookup(cpu->board.space, physical, &offset);
-    bool is_memory = region && region->kind == REGION_MEMORY;
+    cold->is_apic = physical == cpu->apic_page;
+    bool is_memory = region && region->kind == REGION_MEMORY && !cold->is_apic;
     cold->page = linear & ~(uint64_t)(GUEST_PAGE_SIZE - 1);
     cold->physical = physical;
     cold->memory = is_memory ? region->memory : NULL;
@@ -457,6 +458,9 @@ static uint64_t page_read(struct cpu *cpu, const struct tlb_cold *cold, uint64_t
         return memory_load(cold, linear, size);
     }
     cpu->stats.io_accesses++;
+    if (UNLIKELY(cold->is_apic)) {
+        return cpu->board.apic->read(cpu->board.context, (unsigned)(linear & (GUEST_PAGE_SIZE - 1)), size);
+    }
     return space_read(cpu->board.space, cold->physical | (linear & (GUEST_PAGE_SIZE - 1)), size);
 }
 
@@ -471,6 +475,10 @@ static void page_write(struct cpu *cpu, struct tlb_cold *cold, unsigned mode, ui
         return;
     }
     cpu->stats.io_accesses++;
+    if (UNLIKELY(cold->is_apic)) {
+        cpu->board.apic->write(cpu->board.context, (unsigned)(linear & (GUEST_PAGE_SIZE - 1)), size, value);
+        return;
+    }
     space_write(cpu->board.space, cold->physical | (linear & (GUEST_PAGE_SIZE - 1)), size, value);
 }
 

@@ -144,7 +144,7 @@ static const uint8_t *table_at(const uint8_t *memory, uint32_t address, const ch
 START_TEST(the_script_links_every_table)
 {
     static uint8_t memory[MEMORY_SIZE];
-    struct acpi_config config = { .low_ram_bytes = 128 << 20, .has_serial = { true, true }, .has_keyboard = true };
+    struct acpi_config config = { .low_ram_bytes = 128 << 20, .has_serial = { true, true }, .has_keyboard = true, .processors = 1 };
     struct acpi_tables acpi;
     struct error err;
 
@@ -171,7 +171,7 @@ END_TEST
 
 START_TEST(absent_chips_are_not_described)
 {
-    struct acpi_config all = { .low_ram_bytes = 128 << 20, .has_serial = { true, true }, .has_keyboard = true };
+    struct acpi_config all = { .low_ram_bytes = 128 << 20, .has_serial = { true, true }, .has_keyboard = true, .processors = 1 };
     struct acpi_config none = { .low_ram_bytes = UINT64_C(0xe0000000) };
     struct acpi_tables with, without;
     struct error err;
