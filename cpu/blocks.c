@@ -6,6 +6,7 @@
  * record is found from the first one of its part of the arena. A full arena is flushed whole. */
 #include "cpu/blocks.h"
 
+#include "cpu/debug.h"
 #include "cpu/fuse.h"
 #include "cpu/mmu.h"
 #include "cpu/profile.h"
@@ -19,7 +20,8 @@ enum {
     HASH_SIZE = 1 << 16,
     PAGE_HASH_SIZE = 1 << 12,
     CODE_PAGES_MAX = 1 << 14,
-    SLOTS_PER_BLOCK_MAX = BLOCK_INSNS_MAX * 2 + 2 * LINK_SLOTS + 2
+    /* Of an instruction: one for a debugger, itself, its immediate. */
+    SLOTS_PER_BLOCK_MAX = BLOCK_INSNS_MAX * 3 + 2 * LINK_SLOTS + 2
 };
 
 #define NO_IDENT UINT64_MAX
@@ -532,6 +534,9 @@ static bool draft_block(struct builder *b, uint64_t eip, const struct fetch *fet
 
     for (b->count = 0; b->count < b->limit && offset < GUEST_PAGE_SIZE && !b->ends;) {
         struct draft *draft = &b->drafts[b->count];
+        if (b->count > 0 && debug_stops_at(cpu, offset)) {
+            break;
+        }
         unsigned room = GUEST_PAGE_SIZE - offset, consumed = offset - (unsigned)(fetch->physical & 4095);
         unsigned available = room < INSTRUCTION_MAX ? room : INSTRUCTION_MAX;
         const uint8_t *source = bytes;
@@ -595,6 +600,26 @@ static uint8_t flags_needed(const struct draft *draft)
     return op->flags_read;
 }
 
+/* Shifts and rotates leave all flags alone when the masked count is 0, which the table's row, one for all counts, says by
+ * reading them. Here the count may be known. `*needed`: what the instruction takes from those before it; `*certain`: what it
+ * overwrites in any case. */
+static void refine_shift(const struct draft *draft, uint8_t *needed, uint8_t *certain)
+{
+    const struct opcode *op = draft->decoded.opcode;
+    bool is_double = op->map == MAP_0F && (op->byte & 0xf6) == 0xa4; /* A4 A5 AC AD */
+    bool is_by_immediate = is_double ? (op->byte & 1) == 0 : (op->byte & 0xfe) == 0xc0;
+    bool is_by_1 = !is_double && (op->byte & 0xfe) == 0xd0;
+
+    if (!is_double && (op->map != MAP_1B || !(is_by_immediate || is_by_1 || (op->byte & 0xfe) == 0xd2))) {
+        return;
+    }
+    bool is_through_carry = !is_double && (op->ext == EXT_R0 + 2 || op->ext == EXT_R0 + 3);
+    *needed = is_through_carry ? STATUS_C : 0;
+    if (!is_by_1 && !(is_by_immediate && (draft->decoded.immediate & 31) != 0)) {
+        *certain = 0;
+    }
+}
+
 /* Lowers the drafts into slots; returns how many were used. */
 static unsigned emit_block(struct builder *b, union slot *slots, struct block *block, bool is_scratch)
 {
@@ -610,11 +635,19 @@ static unsigned emit_block(struct builder *b, union slot *slots, struct block *b
     for (unsigned k = b->count; k-- > 0;) {
         const struct draft *draft = &b->drafts[k];
         uint8_t written = draft->is_undefined || draft->is_too_long ? 0 : draft->decoded.opcode->flags_written;
-        dead[k] = b->cpu->use_block_cache && written != 0 && (written & live) == 0;
-        live = (uint8_t)((live & ~written) | flags_needed(draft));
+        uint8_t needed = flags_needed(draft), certain = written;
+        if (written != 0 && !draft->decoded.is_memory) {
+            refine_shift(draft, &needed, &certain);
+        }
+        dead[k] = b->cpu->use_block_cache && !debug_is_exact(b->cpu) && written != 0 && (written & live) == 0;
+        live = (uint8_t)((live & ~certain) | needed);
     }
     for (unsigned k = 0; k < b->count; k++) {
         const struct draft *draft = &b->drafts[k];
+        unsigned looks = debug_record(b->cpu, draft->offset, k == 0);
+        if (looks) {
+            slots[used++].insn = (struct insn){ .handler = h_debug, .d = looks };
+        }
         struct insn *insn = &slots[used].insn;
         block->slot_of[k] = (uint16_t)used;
         block->boundaries[k] = draft->offset;
@@ -664,7 +697,7 @@ static unsigned emit_block(struct builder *b, union slot *slots, struct block *b
                              fuse_links(slots, block->slot_of, k));
         }
     }
-    if (b->cpu->use_block_cache && !is_scratch) {
+    if (b->cpu->use_block_cache && !is_scratch && !debug_is_exact(b->cpu)) {
         fuse_block(b->cpu->blocks->fuser, slots, block->slot_of, b->count);
     }
     return used;

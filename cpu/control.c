@@ -396,7 +396,7 @@ bool control_rdmsr(struct cpu *cpu, uint32_t index, uint64_t *value)
         return true;
     default:
         *value = 0;
-        return is_inert_msr(index) || msr_unknown(cpu, index, "read");
+        return is_inert_msr(index) || apic_read_msr(cpu, index, value) || msr_unknown(cpu, index, "read");
     }
 }
 
@@ -467,7 +467,7 @@ bool control_wrmsr(struct cpu *cpu, uint32_t index, uint64_t value)
         return are_memory_types(value, true) ? msr_store(cpu, &cpu->pat, value, UINT64_MAX)
                                              : cpu_fault_error(cpu, VEC_GP, 0);
     default:
-        return is_inert_msr(index) || msr_unknown(cpu, index, "write");
+        return is_inert_msr(index) || apic_write_msr(cpu, index, value) || msr_unknown(cpu, index, "write");
     }
 }
 

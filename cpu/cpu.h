@@ -148,6 +148,7 @@ struct insn;
 struct block_cache;
 struct decoder;
 struct profile;
+struct cpu_debug;
 
 /* A handler executes one record and tail-calls the next one's handler, or returns NULL to leave to the dispatcher. Built
  * without tail calls it returns the next record instead, and a loop calls that; see handler.h. */
@@ -351,11 +352,14 @@ struct cpu {
     struct profile *profile;                 /* derived; owned; NULL: no profile is taken */
     struct cpu_board board;                  /* wired */
     struct log_channel *log_channel;         /* wired */
+    const struct cpu_debug *debug;           /* wired; NULL: nobody debugs: debug.h */
     struct cpu_stats stats;                  /* derived */
     uint64_t apic_page;                      /* derived; physical address of the local APIC's registers, or ~0 */
+    uint64_t debug_repeat_icount, debug_repeat_rip; /* at that count a repeated instruction goes on there; derived */
     struct cpu *next_peer;                   /* wired; ring of the processors that share memory */
     bool use_block_cache;                    /* wired */
-    uint8_t pad_end_[7];
+    bool debug_stop;                         /* a debugger wants cpu_run to return; derived */
+    uint8_t pad_end_[6];
 };
 extern const struct field cpu_fields[];
 

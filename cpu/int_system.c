@@ -2,6 +2,7 @@
  *
  * Thin handlers over system.h. SDM vol. 2, the instructions' pages; vol. 3, 2.8 (system instructions). */
 #include "cpu/bind.h"
+#include "cpu/debug.h"
 #include "cpu/flags.h"
 
 enum { FALLS_THROUGH = 1 + LINK_SLOTS };
@@ -273,7 +274,7 @@ BIND_SIZED(popf)
             return false;                                                                                              \
         }                                                                                                              \
         cpu->stats.io_accesses++;                                                                                      \
-        uint32_t value = ports_read(cpu->board.ports, port, bits / 8);                                                 \
+        uint32_t value = debug_port_read(cpu, port, bits / 8);                                                         \
         set_accumulator;                                                                                               \
         return true;                                                                                                   \
     }                                                                                                                  \
@@ -284,7 +285,7 @@ BIND_SIZED(popf)
             return false;                                                                                              \
         }                                                                                                              \
         cpu->stats.io_accesses++;                                                                                      \
-        ports_write(cpu->board.ports, port, bits / 8, accumulator);                                                    \
+        debug_port_write(cpu, port, bits / 8, accumulator);                                                           \
         return true;                                                                                                   \
     }                                                                                                                  \
     PORT_FORM(in, i, bits, (uint8_t)insn->d)                                                                           \
@@ -415,6 +416,7 @@ TAKES_SELECTOR(lmsw, {
     if (!control_write_cr0(cpu, (cpu->cr0 & ~UINT32_C(14)) | bits)) {
         return fault_exit(cpu, insn);
     }
+    debug_written(cpu, DEBUG_CR, 0, cpu->cr0);
     return finish(cpu);
 })
 
@@ -528,6 +530,7 @@ static HANDLER(h_mov_cr_r)
     if (!ok) {
         return fault_exit(cpu, insn);
     }
+    debug_written(cpu, DEBUG_CR, insn->r1, value);
     return finish(cpu);
 }
 BIND_ONE(mov_cr_r, h_mov_cr_r)
@@ -558,6 +561,7 @@ static HANDLER(h_clts)
     cpu_sync(cpu, insn);
     cpu->cr0 &= ~CR0_TS;
     cpu_update_sse(cpu);
+    debug_written(cpu, DEBUG_CR, 0, cpu->cr0);
     return finish(cpu);
 }
 BIND_ONE(clts, h_clts)
@@ -595,6 +599,7 @@ static HANDLER(h_wrmsr)
     if (!control_wrmsr(cpu, reg32(cpu, REG_CX), (uint64_t)reg32(cpu, REG_DX) << 32 | reg32(cpu, REG_AX))) {
         return fault_exit(cpu, insn);
     }
+    debug_written(cpu, DEBUG_MSR, reg32(cpu, REG_CX), (uint64_t)reg32(cpu, REG_DX) << 32 | reg32(cpu, REG_AX));
     return finish(cpu);
 }
 BIND_ONE(wrmsr, h_wrmsr)

@@ -2,6 +2,7 @@
  *
  * SDM vol. 3, 10.1 (reset), 6.9 (priority among simultaneous events), 17.3 (debug exceptions). */
 #include "cpu/blocks.h"
+#include "cpu/debug.h"
 #include "cpu/decode.h"
 #include "cpu/flags.h"
 #include "cpu/mmu.h"
@@ -173,6 +174,9 @@ void cpu_update_mode(struct cpu *cpu)
                 cpu->data_breakpoints = 1;
             }
         }
+    }
+    if (UNLIKELY(cpu->debug != NULL)) {
+        debug_mode(cpu);
     }
 }
 
@@ -450,6 +454,9 @@ uint32_t cpu_run(struct cpu *cpu, uint32_t count)
                 cpu->pending &= (uint8_t)~PENDING_STOP;
                 break;
             }
+            if (UNLIKELY(cpu->debug_stop)) {
+                break;
+            }
             cpu->pending &= (uint8_t)~PENDING_LOOK;
             if (UNLIKELY(cpu->init_requested)) {
                 cpu_reset(cpu, true);
@@ -457,6 +464,9 @@ uint32_t cpu_run(struct cpu *cpu, uint32_t count)
             deliver_pending(cpu);
             if (UNLIKELY(cpu->pending & PENDING_DEBUG)) {
                 deliver_pending(cpu); /* the frame was pushed over a data breakpoint */
+            }
+            if (UNLIKELY(cpu->debug_stop)) {
+                break; /* before the handler's first instruction */
             }
         }
         if (cpu->halted_state != CPU_RUNNING) {
@@ -466,6 +476,7 @@ uint32_t cpu_run(struct cpu *cpu, uint32_t count)
     }
     /* A stop that was asked for while halting or at the deadline is answered by this return. */
     cpu->pending &= (uint8_t)~PENDING_STOP;
+    cpu->debug_stop = false;
     cpu->deadline_icount -= (uint64_t)(int64_t)cpu->remaining;
     uint32_t done = (uint32_t)(cpu->deadline_icount - start);
     cpu->remaining = 0;
@@ -719,10 +730,14 @@ const struct field cpu_fields[] = {
     DERIVED(S, profile, NULL),
     WIRED(S, board, NULL),
     WIRED(S, log_channel, NULL),
+    WIRED(S, debug, NULL),
     DERIVED(S, stats, NULL),
     DERIVED(S, apic_page, NULL),
+    DERIVED(S, debug_repeat_icount, NULL),
+    DERIVED(S, debug_repeat_rip, NULL),
     WIRED(S, next_peer, NULL),
     WIRED(S, use_block_cache, NULL),
+    DERIVED(S, debug_stop, NULL),
     PAD(S, pad_end_),
     FIELD_END
 };

@@ -15,6 +15,7 @@
 #include "devices/mc146818.h"
 #include "devices/ns16550.h"
 #include "machine/cpu_pins.h"
+#include "machine/debug.h"
 #include "machine/kernel_loader.h"
 #include "machine/processors.h"
 #include "machine/serial_input.h"
@@ -426,6 +427,7 @@ void tick86_destroy(struct tick86 *machine)
     for (unsigned chip = PC_CHIPS; chip-- > 0;) {
         device_destroy(machine->chips[chip]);
     }
+    debug_destroy(machine);
     space_destroy(machine->space);
     ports_destroy(machine->ports);
     processors_destroy(machine);
@@ -518,6 +520,10 @@ static void run_slice(struct tick86 *machine, uint64_t until_ns, uint64_t insns)
     uint64_t deadline = smaller(smaller(clock_next_deadline(&machine->clock), schedule_turn_end(machine)), until_ns);
     uint64_t count = smaller(smaller(insns, SLICE_MAX), clock_insns_until(&machine->clock, deadline));
 
+    if (machine->debug != NULL) {
+        count = debug_limit(machine, count);
+    }
+
     machine->dead_since_ns = CLOCK_NEVER;
     machine->is_running = true;
     cpu_run(machine->cpu, (uint32_t)count);
@@ -530,10 +536,19 @@ enum tick86_stop tick86_run(struct tick86 *machine, uint64_t until_ns, uint64_t 
     uint64_t end = max_insns < UINT64_MAX - start ? start + max_insns : UINT64_MAX;
     enum tick86_stop stop;
 
+    if (machine->debug != NULL) {
+        debug_before_run(machine);
+    }
     for (;;) {
         clock_run_due(&machine->clock);
+        if (machine->debug != NULL && debug_take_stop(machine)) {
+            return STOP_DEBUG;
+        }
         if (take_stop(machine, &stop)) {
             return stop;
+        }
+        if (machine->debug != NULL && debug_step_is_done(machine)) {
+            return STOP_BUDGET;
         }
         if (machine_icount(machine) >= end || clock_now(&machine->clock) >= until_ns) {
             return STOP_BUDGET;

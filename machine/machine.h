@@ -9,6 +9,7 @@
 #include "machine/schedule.h"
 #include "machine/tick86.h"
 
+struct debug;
 struct tick86;
 
 /* What a processor's calls to the board come with. */
@@ -42,6 +43,8 @@ struct tick86 {
     bool is_running;        /* inside cpu_run */
     bool is_stop_requested;
     uint64_t dead_since_ns; /* guest time at which nothing was left that can wake the CPU; CLOCK_NEVER: it lives */
+
+    struct debug *debug; /* breakpoints and observers; NULL: there have been none */
 
     uint64_t screen_stamp, screen_generation;
 };
