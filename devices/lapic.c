@@ -4,8 +4,8 @@
  * lapic_write_msr. Pins "lint0" and "lint1". Properties: "apic_bus" (struct apic_bus), "core" (struct lapic_core), "number"
  * (the APIC ID after reset), "is_bootstrap" (number). The timer's clock is 25 MHz.
  *
- * One deviation: after reset LVT LINT0 of the bootstrap processor is not masked but ExtINT (value 00000700h, as in QEMU's PC),
- * so that firmware that knows no APIC gets the 8259s' interrupts.
+ * One deviation: after reset LVT LINT0 and LINT1 of the bootstrap processor are not masked but ExtINT and NMI (00000700h, as in
+ * QEMU's PC, and 00000400h), so that firmware that knows no APIC gets the interrupts of the 8259s and the NMI.
  *
  * Not implemented: CMCI, EOI-broadcast suppression, remote read, focus processor checking (bit 9 of SVR is kept), the
  * arbitration priority register (reads 0), thermal and performance interrupts (their LVT entries are kept; nothing raises
@@ -114,7 +114,7 @@ struct lapic {
     uint8_t lints; /* levels */
     bool is_external_pending; /* an ExtINT message */
     bool is_bootstrap;
-    uint8_t pad_[5];
+    uint8_t pad_[9];
 };
 
 #define S struct lapic
@@ -324,6 +324,7 @@ static void set_initial_state(struct lapic *apic)
     }
     if (apic->is_bootstrap) {
         apic->lvt[LVT_LINT0] = (uint32_t)APIC_EXTINT << LVT_DELIVERY_SHIFT;
+        apic->lvt[LVT_LINT0 + 1] = (uint32_t)APIC_NMI << LVT_DELIVERY_SHIFT;
     }
     memset(apic->isr, 0, sizeof apic->isr);
     memset(apic->tmr, 0, sizeof apic->tmr);
@@ -924,7 +925,7 @@ uint64_t lapic_read(struct device *dev, unsigned offset, unsigned size)
     unsigned in_register = offset & 15;
 
     (void)size;
-    if (in_register >= 4 || offset >= GUEST_PAGE_SIZE) {
+    if (in_register >= 4 || offset >= GUEST_PAGE_SIZE || !is_on(apic)) {
         return 0;
     }
     return offset / 16 < REG_COUNT ? read_mmio(apic, offset / 16) >> 8 * in_register : 0;
@@ -932,7 +933,7 @@ uint64_t lapic_read(struct device *dev, unsigned offset, unsigned size)
 
 void lapic_write(struct device *dev, unsigned offset, unsigned size, uint64_t value)
 {
-    if ((offset & 15) == 0 && size >= 4 && offset / 16 < REG_COUNT) {
+    if ((offset & 15) == 0 && size >= 4 && offset / 16 < REG_COUNT && is_on(lapic_of(dev))) {
         write_mmio(lapic_of(dev), offset / 16, (uint32_t)value);
     } else {
         device_log(dev, LOG_GUEST, "write of %u bytes at 0x%03x", size, offset);
