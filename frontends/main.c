@@ -6,6 +6,7 @@
 #define _DEFAULT_SOURCE
 #define _XOPEN_SOURCE 700
 #include "frontends/curses.h"
+#include "frontends/gdb_stub.h"
 #include "frontends/host/block.h"
 #include "frontends/host/chardev.h"
 #include "frontends/host/firmware.h"
@@ -19,6 +20,7 @@
 #include "frontends/profile.h"
 #include "frontends/script.h"
 #include "frontends/session.h"
+#include "frontends/travel.h"
 #include "machine/tick86_isa.h"
 
 #include <errno.h>
@@ -30,7 +32,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { IDLE_FRAME_NS = 50000000, FRAME_NS = 33000000, POLL_FDS = 8, STOPPED_POLL_MS = 50, ANSWER_NS = 2000000, VRAM_BYTES = 16 << 20, STATUS_ERROR = 1 };
+enum { IDLE_FRAME_NS = 50000000, FRAME_NS = 33000000, POLL_FDS = 12, STOPPED_POLL_MS = 50, ANSWER_NS = 2000000, VRAM_BYTES = 16 << 20, STATUS_ERROR = 1 };
 #define VIRTUAL_RTC_SECONDS UINT64_C(1767225600) /* 2026-01-01 00:00:00 UTC */
 
 /* A serial port's output: to its stream, if it has one, and to the script. */
@@ -62,11 +64,13 @@ struct program {
     struct chardev *monitor_dev;
     struct chardev *debugcon_dev;
     struct byte_sink debugcon_sink;
+    struct gdb_stub *gdb;
     struct monitor monitor;
     unsigned monitor_greeted; /* connections that have seen the prompt */
     uint64_t last_frame_ns;
     bool has_died;
     bool is_started;
+    struct travel *travel;
 };
 
 static void print_error(const struct error *err)
@@ -135,9 +139,9 @@ static bool choose_streams(struct options *options, struct error *err)
         }
     }
     users = (unsigned)is_on_stdio(options->serial[0]) + is_on_stdio(options->serial[1]) +
-            is_on_stdio(options->monitor) + is_on_stdio(options->debugcon);
+            is_on_stdio(options->monitor) + is_on_stdio(options->debugcon) + is_on_stdio(options->gdb);
     if (users > 1) {
-        error_set(err, "the terminal is wanted by %u of -serial, -monitor and -debugcon", users);
+        error_set(err, "the terminal is wanted by %u of -serial, -monitor, -debugcon and -gdb", users);
         return error_hint(err, "-serial mon:stdio shares it between a serial port and the monitor");
     }
     bool is_terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
@@ -355,8 +359,12 @@ static bool build_machine(struct program *program, struct error *err)
     config->log_sink = put_log;
     config->log_context = program;
     config->log_level = LOG_ERROR;
-    config->ram = host_memory_map(config->ram_bytes, err);
-    config->vram = config->ram != NULL ? host_memory_map(config->vram_bytes, err) : NULL;
+    if (!travel_configure(program->travel, config, err)) {
+        return false;
+    }
+    program->pacer.ratio_q16 = config->ns_per_insn_q16;
+    config->ram = config->ram != NULL ? config->ram : host_memory_map(config->ram_bytes, err);
+    config->vram = config->vram != NULL || config->ram == NULL ? config->vram : host_memory_map(config->vram_bytes, err);
     if (config->vram == NULL) {
         return false;
     }
@@ -367,6 +375,44 @@ static bool build_machine(struct program *program, struct error *err)
     }
     return program->session.machine != NULL &&
            (!options->wants_profile || tick86_profile(program->session.machine, err));
+}
+
+static void add_recorded(struct recorded_file *files, unsigned *count, const char *role, const char *path,
+                         const struct tick86_blob *blob)
+{
+    if (path != NULL && path[0] != '\0' && *count < RECORDED_FILES) {
+        files[*count].blob = blob;
+        snprintf(files[*count].role, sizeof files->role, "%s", role);
+        snprintf(files[*count].path, sizeof files->path, "%s", path);
+        (*count)++;
+    }
+}
+
+/* The machine becomes what a snapshot or a recording says; recording begins. */
+static bool attach_travel(struct program *program, struct error *err)
+{
+    static struct recorded_file files[RECORDED_FILES];
+    const struct session *session = &program->session;
+    unsigned count = 0;
+    char role[24];
+
+    add_recorded(files, &count, "bios", program->bios.name, &program->bios);
+    add_recorded(files, &count, "vga bios", program->vga_bios.name, &program->vga_bios);
+    add_recorded(files, &count, "loader", program->loader.name, &program->loader);
+    add_recorded(files, &count, "kernel", program->images.kernel.name, NULL);
+    for (unsigned n = 0; n < program->images.module_count; n++) {
+        snprintf(role, sizeof role, "module %u", n);
+        add_recorded(files, &count, role, program->images.modules[n].name, NULL);
+        if (access(files[count - 1].path, F_OK) != 0) { /* "FILE ARGUMENTS" */
+            files[count - 1].path[strcspn(files[count - 1].path, " ")] = '\0';
+        }
+    }
+    for (unsigned n = 0; n < TICK86_DISKS + TICK86_FLOPPIES; n++) {
+        snprintf(role, sizeof role, "drive %u", n);
+        add_recorded(files, &count, role,
+                     n < TICK86_DISKS ? session->media_paths[n] : session->floppy_paths[n - TICK86_DISKS], NULL);
+    }
+    return travel_attach(program->travel, &program->session, files, count, err);
 }
 
 /* -d CHANNEL[=LEVEL],... */
@@ -429,6 +475,8 @@ static bool open_files(struct program *program, struct error *err)
     return true;
 }
 
+static void stopped_outside(void *context, enum tick86_stop stop);
+
 static bool start(struct program *program, struct error *err)
 {
     struct options *options = &program->options;
@@ -439,12 +487,21 @@ static bool start(struct program *program, struct error *err)
         return false;
     }
     terminal_catch_signals();
-    if (!open_streams(program, err) || !open_net(program, err) || !build_machine(program, err) || !set_log_levels(program, err)) {
+    if (!open_streams(program, err) || !open_net(program, err) || !build_machine(program, err) || !set_log_levels(program, err) ||
+        !attach_travel(program, err)) {
         return false;
     }
     if (options->script != NULL) {
         program->script = script_open(options->script, &program->session, err);
         if (program->script == NULL) {
+            return false;
+        }
+    }
+    program->session.on_stop = stopped_outside;
+    program->session.on_stop_context = program;
+    if (options->gdb != NULL || options->serves_gdb) {
+        program->gdb = gdb_stub_open(options->gdb != NULL ? options->gdb : "tcp::1234", &program->session, err);
+        if (program->gdb == NULL) {
             return false;
         }
     }
@@ -487,6 +544,9 @@ static void poll_streams(struct program *program)
         monitor_input(&program->monitor, bytes, size);
         chardev_flush(program->monitor_dev);
     }
+    if (program->gdb != NULL) {
+        gdb_stub_poll(program->gdb);
+    }
     if (program->curses != NULL) {
         curses_input(program->curses);
     }
@@ -516,6 +576,9 @@ static void wait_for_input(struct program *program, uint64_t ns)
     }
     if (program->monitor_dev != NULL) {
         count += chardev_poll_fds(program->monitor_dev, &fds[count]);
+    }
+    if (program->gdb != NULL) {
+        count += gdb_stub_poll_fds(program->gdb, &fds[count]);
     }
     if (program->debugcon_dev != NULL) {
         count += chardev_poll_fds(program->debugcon_dev, &fds[count]);
@@ -580,10 +643,15 @@ static void handle_stop(struct program *program, enum tick86_stop stop)
             session_stop(session, "halted with interrupts off");
         }
         break;
+    case STOP_DEBUG:
+        session_stop(session, "breakpoint");
+        break;
     default:
         break;
     }
 }
+
+static void stopped_outside(void *context, enum tick86_stop stop) { handle_stop(context, stop); }
 
 static uint64_t smaller(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
@@ -632,7 +700,9 @@ static void run_slice(struct program *program, const struct pacer_step *step)
     if (program->script != NULL) {
         script_run(program->script);
     }
-    if (!session->wants_quit) {
+    bool was_replay = travel_is_replay(program->travel);
+    travel_poll(program->travel, stop);
+    if (!session->wants_quit && !was_replay) {
         handle_stop(program, stop);
     }
     if (!session->wants_quit && (tick86_icount(session->machine) >= options->stop_insns ||
@@ -691,6 +761,7 @@ static void run(struct program *program)
         if (program->net != NULL) {
             net_exchange(program->net, now);
         }
+        program->pacer.is_virtual = program->options.is_time_virtual || travel_is_replay(program->travel);
         struct pacer_step step = pacer_next(&program->pacer, now, tick86_now_ns(session->machine), idle_until(program));
         if (program->net != NULL && program->options.is_time_virtual && net_is_live(program->net)) {
             wait_for_answer(program, &step);
@@ -728,6 +799,7 @@ static void finish(struct program *program)
     for (unsigned n = 0; n < TICK86_SERIAL_PORTS; n++) {
         chardev_close(program->serial_dev[n]);
     }
+    gdb_stub_close(program->gdb);
     chardev_close(program->monitor_dev);
     chardev_close(program->debugcon_dev);
     curses_close(program->curses);
@@ -747,8 +819,13 @@ static void finish(struct program *program)
         }
         write_profile(program);
         session_flush_disks(session);
+        if (!travel_close(program->travel)) {
+            session->exit_status = STATUS_ERROR;
+        }
+        program->travel = NULL;
         tick86_destroy(session->machine);
     }
+    (void)travel_close(program->travel);
     net_close(program->net);
     script_close(program->script);
     session_close(session);
@@ -796,7 +873,8 @@ int main(int argc, char **argv)
         }
         return fflush(stdout) == 0 ? 0 : STATUS_ERROR;
     }
-    program.is_started = start(&program, &err);
+    program.travel = travel_prepare(&program.options, argc, argv, &err);
+    program.is_started = program.travel != NULL && start(&program, &err);
     if (program.is_started) {
         run(&program);
     }

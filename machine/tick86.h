@@ -106,7 +106,8 @@ enum tick86_stop {
     STOP_DEBUG_EXIT,  /* isa-debug-exit was written: see tick86_debug_exit_value */
     STOP_DEAD,        /* HLT with interrupts off and no event that could ever wake it, and no NMI source */
     STOP_REQUESTED,   /* tick86_request_stop was called (by a sink during the run) */
-    STOP_DEBUG        /* at a breakpoint: tick86_debug.h */
+    STOP_DEBUG,       /* at a breakpoint: tick86_debug.h */
+    STOP_MISSED       /* a replay: the guest is not where the next input belongs (tick86_travel.h) */
 };
 
 /* Runs until guest time `until_ns` or until `max_insns` more instructions have retired, whichever is first (UINT64_MAX:
