@@ -170,7 +170,6 @@ static void step_range(struct gdb_stub *stub)
 static void go_on(struct gdb_stub *stub)
 {
     stub->motion = GDB_RUNNING;
-    tick86_debug_resume(stub->session->machine);
     session_cont(stub->session);
 }
 
