@@ -20,6 +20,7 @@
 #include "frontends/profile.h"
 #include "frontends/script.h"
 #include "frontends/session.h"
+#include "frontends/travel.h"
 #include "machine/tick86_isa.h"
 
 #include <errno.h>
@@ -69,6 +70,7 @@ struct program {
     uint64_t last_frame_ns;
     bool has_died;
     bool is_started;
+    struct travel *travel;
 };
 
 static void print_error(const struct error *err)
@@ -357,8 +359,12 @@ static bool build_machine(struct program *program, struct error *err)
     config->log_sink = put_log;
     config->log_context = program;
     config->log_level = LOG_ERROR;
-    config->ram = host_memory_map(config->ram_bytes, err);
-    config->vram = config->ram != NULL ? host_memory_map(config->vram_bytes, err) : NULL;
+    if (!travel_configure(program->travel, config, err)) {
+        return false;
+    }
+    program->pacer.ratio_q16 = config->ns_per_insn_q16;
+    config->ram = config->ram != NULL ? config->ram : host_memory_map(config->ram_bytes, err);
+    config->vram = config->vram != NULL || config->ram == NULL ? config->vram : host_memory_map(config->vram_bytes, err);
     if (config->vram == NULL) {
         return false;
     }
@@ -369,6 +375,44 @@ static bool build_machine(struct program *program, struct error *err)
     }
     return program->session.machine != NULL &&
            (!options->wants_profile || tick86_profile(program->session.machine, err));
+}
+
+static void add_recorded(struct recorded_file *files, unsigned *count, const char *role, const char *path,
+                         const struct tick86_blob *blob)
+{
+    if (path != NULL && path[0] != '\0' && *count < RECORDED_FILES) {
+        files[*count].blob = blob;
+        snprintf(files[*count].role, sizeof files->role, "%s", role);
+        snprintf(files[*count].path, sizeof files->path, "%s", path);
+        (*count)++;
+    }
+}
+
+/* The machine becomes what a snapshot or a recording says; recording begins. */
+static bool attach_travel(struct program *program, struct error *err)
+{
+    static struct recorded_file files[RECORDED_FILES];
+    const struct session *session = &program->session;
+    unsigned count = 0;
+    char role[24];
+
+    add_recorded(files, &count, "bios", program->bios.name, &program->bios);
+    add_recorded(files, &count, "vga bios", program->vga_bios.name, &program->vga_bios);
+    add_recorded(files, &count, "loader", program->loader.name, &program->loader);
+    add_recorded(files, &count, "kernel", program->images.kernel.name, NULL);
+    for (unsigned n = 0; n < program->images.module_count; n++) {
+        snprintf(role, sizeof role, "module %u", n);
+        add_recorded(files, &count, role, program->images.modules[n].name, NULL);
+        if (access(files[count - 1].path, F_OK) != 0) { /* "FILE ARGUMENTS" */
+            files[count - 1].path[strcspn(files[count - 1].path, " ")] = '\0';
+        }
+    }
+    for (unsigned n = 0; n < TICK86_DISKS + TICK86_FLOPPIES; n++) {
+        snprintf(role, sizeof role, "drive %u", n);
+        add_recorded(files, &count, role,
+                     n < TICK86_DISKS ? session->media_paths[n] : session->floppy_paths[n - TICK86_DISKS], NULL);
+    }
+    return travel_attach(program->travel, &program->session, files, count, err);
 }
 
 /* -d CHANNEL[=LEVEL],... */
@@ -443,7 +487,8 @@ static bool start(struct program *program, struct error *err)
         return false;
     }
     terminal_catch_signals();
-    if (!open_streams(program, err) || !open_net(program, err) || !build_machine(program, err) || !set_log_levels(program, err)) {
+    if (!open_streams(program, err) || !open_net(program, err) || !build_machine(program, err) || !set_log_levels(program, err) ||
+        !attach_travel(program, err)) {
         return false;
     }
     if (options->script != NULL) {
@@ -656,7 +701,9 @@ static void run_slice(struct program *program, const struct pacer_step *step)
     if (program->script != NULL) {
         script_run(program->script);
     }
-    if (!session->wants_quit) {
+    bool was_replay = travel_is_replay(program->travel);
+    travel_poll(program->travel, stop);
+    if (!session->wants_quit && !was_replay) {
         handle_stop(program, stop);
     }
     if (!session->wants_quit && (tick86_icount(session->machine) >= options->stop_insns ||
@@ -715,6 +762,7 @@ static void run(struct program *program)
         if (program->net != NULL) {
             net_exchange(program->net, now);
         }
+        program->pacer.is_virtual = program->options.is_time_virtual || travel_is_replay(program->travel);
         struct pacer_step step = pacer_next(&program->pacer, now, tick86_now_ns(session->machine), idle_until(program));
         if (program->net != NULL && program->options.is_time_virtual && net_is_live(program->net)) {
             wait_for_answer(program, &step);
@@ -772,8 +820,13 @@ static void finish(struct program *program)
         }
         write_profile(program);
         session_flush_disks(session);
+        if (!travel_close(program->travel)) {
+            session->exit_status = STATUS_ERROR;
+        }
+        program->travel = NULL;
         tick86_destroy(session->machine);
     }
+    (void)travel_close(program->travel);
     net_close(program->net);
     script_close(program->script);
     session_close(session);
@@ -821,7 +874,8 @@ int main(int argc, char **argv)
         }
         return fflush(stdout) == 0 ? 0 : STATUS_ERROR;
     }
-    program.is_started = start(&program, &err);
+    program.travel = travel_prepare(&program.options, argc, argv, &err);
+    program.is_started = program.travel != NULL && start(&program, &err);
     if (program.is_started) {
         run(&program);
     }

@@ -5,6 +5,7 @@
 #include "frontends/monitor_private.h"
 #include "frontends/host/net.h"
 #include "frontends/screendump.h"
+#include "frontends/travel.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -427,6 +428,9 @@ static void run_help(struct monitor *monitor, int count, char **arguments)
     (void)arguments;
     help_for(monitor, commands);
     help_for(monitor, monitor_debug_commands);
+    for (unsigned n = 0; travel_command_help(n) != NULL; n++) {
+        monitor_put_text(monitor, travel_command_help(n));
+    }
 }
 
 /* Cuts a line into words; double quotes hold blanks together. */
@@ -474,7 +478,7 @@ void monitor_run(struct monitor *monitor, const char *line)
         snprintf(copy, sizeof copy, "%.*s %s", (int)(slash - copy), line, line + (slash - copy));
     }
     int count = split(copy, words);
-    if (count == 0) {
+    if (count == 0 || travel_command(monitor->session->travel, monitor_put_text, monitor, count, words)) {
         return;
     }
     const struct command *command = find_command(commands, words[0]);

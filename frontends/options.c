@@ -628,6 +628,20 @@ static bool parse_serial_rate(struct options *options, const struct row *row, co
     return true;
 }
 
+/* mem=SIZE|off */
+static bool parse_checkpoints(struct options *options, const struct row *row, const char *value, struct error *err)
+{
+    const char *size = strncmp(value, "mem=", 4) == 0 ? value + 4 : value;
+
+    options->has_checkpoints = true;
+    options->checkpoint_bytes = 0;
+    if (strcmp(value, "off") != 0 && (!options_parse_size(size, UINT64_C(1) << 20, &options->checkpoint_bytes) ||
+                                      options->checkpoint_bytes < UINT64_C(1) << 20)) {
+        return bad_value(row, value, "give the memory for checkpoints, 1M at least, such as mem=256M, or off", err);
+    }
+    return true;
+}
+
 static bool parse_self_check(struct options *options, const struct row *row, const char *value, struct error *err)
 {
     if (strcmp(value, "slow") != 0) {
@@ -714,6 +728,14 @@ static const struct row rows[] = {
      "log channels (chips, cpu, all) at level error, guest or trace (default trace)"},
     {"D", "FILE", parse_text, AT(log_path), 0, "log to FILE instead of stderr"},
     {"pidfile", "FILE", parse_text, AT(pidfile), 0, "write the process number to FILE"},
+    {"loadvm", "NAME", parse_text, AT(loadvm), 0,
+     "start from a snapshot: a file, or a name given to savevm; without machine options it is the machine that was saved"},
+    {"record", "FILE[,last=60s][,embed=on]", parse_text, AT(record), 0,
+     "record all input; last: only so much of the past is kept; embed: with the files that the machine depends on"},
+    {"replay", "FILE", parse_text, AT(replay), 0,
+     "run a recording again, checked; status 3 when the run differs"},
+    {"checkpoints", "mem=SIZE|off", parse_checkpoints, 0, 0,
+     "keep a history in so much memory, to go backwards in (default: 256M during a replay, else off)"},
     {"stop-at", "insns=N|time=SECONDS", parse_stop_at, 0, 0, "end after N instructions or SECONDS of guest time, with status 0"},
     {"print-hash", NULL, parse_flag, AT(print_hash), 0, "at the end print icount, guest time and a hash of CPU, RAM and devices"},
     {"self-check", "slow", parse_self_check, 0, 0, "slow: no block cache; the result must be the same"},
@@ -733,8 +755,7 @@ enum { ROWS = sizeof rows / sizeof rows[0] };
 static const struct {
     const char *name, *instead;
 } known_elsewhere[] = {
-    {"smp", NULL},          {"loadvm", NULL},     {"qmp", "monitor"},
-    {"record", NULL},       {"replay", NULL},       {"machine", NULL},    {"M", NULL},          {"accel", NULL},
+    {"smp", NULL},          {"qmp", "monitor"},     {"machine", NULL},    {"M", NULL},          {"accel", NULL},
     {"enable-kvm", NULL},   {"usb", NULL},          {"vnc", "display"},   {"sdl", "display"},   {"curses", "display"},
     {"icount", "time"},     {"chardev", "serial"},  {"mon", "monitor"},   {"audio", NULL},      {"k", NULL},
     {"daemonize", NULL},    {"fw_cfg", NULL},       {"option-rom", NULL}, {"blockdev", "drive"}, {"dtb", NULL},
@@ -860,6 +881,109 @@ void options_free(struct options *options)
         free(options->copies[n]);
     }
     options->copy_count = 0;
+}
+
+/* ---- what makes the machine ---- */
+
+/* Options that only say how to show, drive or end it. */
+static bool is_about_host(const char *name)
+{
+    static const char *const names[] = {
+        "serial", "parallel", "monitor", "qmp", "nographic", "display", "no-reboot", "no-shutdown", "name", "S", "d", "D",
+        "pidfile", "stop-at", "print-hash", "self-check", "profile", "script", "help", "help-man", "help-isa", "version",
+        "loadvm", "record", "replay", "checkpoints", "checkpoint", "s", "gdb", "vnc", "sdl", "curses", "k", "full-screen",
+        "audio", "audiodev", "plugin", "trace", "report", "isa", "daemonize", "snapshot", "h",
+    };
+
+    for (size_t n = 0; n < sizeof names / sizeof names[0]; n++) {
+        if (strcmp(names[n], name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The option at argv[n], and how many arguments it has. NULL: a bare file. */
+static const struct row *option_at(int argc, char *const *argv, int n, int *count)
+{
+    const char *given = argv[n], *name = given + (given[0] == '-' && given[1] == '-' ? 2 : 1);
+    const char *equals = given[0] == '-' && given[1] == '-' ? strchr(name, '=') : NULL;
+
+    *count = 1;
+    if (given[0] != '-' || given[1] == '\0') {
+        return NULL;
+    }
+    const struct row *row = find_row(name, equals != NULL ? (size_t)(equals - name) : strlen(name));
+    if (row != NULL && row->argument != NULL && equals == NULL && strncmp(row->argument, "[=", 2) != 0 && n + 1 < argc) {
+        *count = 2;
+    }
+    return row;
+}
+
+bool options_make_machine(int argc, char *const *argv)
+{
+    for (int n = 1, count; n < argc; n += count) {
+        const struct row *row = option_at(argc, argv, n, &count);
+        if (row == NULL || !is_about_host(row->name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Appends a value; where `may_be_file` and it, or what is behind "file=" in it, is a file, with its whole path. */
+static bool collect(char **text, size_t *size, const char *value, bool may_be_file)
+{
+    const char *file = strncmp(value, "file=", 5) == 0 ? value + 5 : value;
+    size_t length = file != value ? strcspn(file, ",") : strlen(file);
+    char path[4096], *whole = NULL;
+
+    if (may_be_file && length != 0 && length < sizeof path) {
+        snprintf(path, sizeof path, "%.*s", (int)length, file);
+        whole = strchr(path, '/') != NULL || path[0] != '-' ? realpath(path, NULL) : NULL;
+    }
+    size_t added = (size_t)(file - value) + (whole != NULL ? strlen(whole) + strlen(file + length) : strlen(file)) + 1;
+    char *grown = realloc(*text, *size + added);
+    if (grown != NULL) {
+        snprintf(grown + *size, added, "%.*s%s%s", (int)(file - value), value, whole != NULL ? whole : file,
+                 whole != NULL ? file + length : "");
+        *text = grown;
+        *size += added;
+    }
+    free(whole);
+    return grown != NULL;
+}
+
+char *options_collect(int argc, char *const *argv, size_t *size)
+{
+    char *text = calloc(1, 1);
+    bool is_good = text != NULL;
+
+    *size = 0;
+    for (int n = 1, count; is_good && n < argc; n += count) {
+        const struct row *row = option_at(argc, argv, n, &count);
+        bool is_snapshot = row != NULL && strcmp(row->name, "snapshot") == 0;
+        if (row != NULL && is_about_host(row->name) && !is_snapshot) {
+            continue;
+        }
+        if (row != NULL && strcmp(row->name, "debugcon") == 0) { /* a device, wherever its bytes go */
+            is_good = collect(&text, size, "-debugcon", false) && collect(&text, size, "null", false);
+            continue;
+        }
+        bool names_file = row == NULL || (row->argument != NULL &&
+                                          (strstr(row->argument, "FILE") != NULL || strstr(row->argument, "DIR") != NULL));
+        is_good = collect(&text, size, argv[n], row == NULL) &&
+                  (count == 1 || collect(&text, size, argv[n + 1], names_file));
+    }
+    if (!is_good) {
+        free(text);
+    }
+    return is_good ? text : NULL;
+}
+
+const char *options_keep(struct options *options, const char *text)
+{
+    return copy_text(options, text, strlen(text));
 }
 
 /* ---- help ---- */

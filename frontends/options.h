@@ -67,6 +67,9 @@ struct options {
     uint64_t stop_insns; /* UINT64_MAX: not set */
     uint64_t stop_ns;
     bool serial_true_rate;
+    const char *loadvm, *record, *replay; /* NULL: not given */
+    bool has_checkpoints;
+    uint64_t checkpoint_bytes;
     bool print_hash;
     bool wants_profile;
     const char *profile_path; /* NULL: no JSON */
@@ -81,6 +84,13 @@ struct options {
 /* Fills `options` from the arguments. False with `err` set for anything wrong, with what to do. End with options_free. */
 bool options_parse(struct options *options, int argc, char *const *argv, struct error *err);
 void options_free(struct options *options);
+
+/* Whether the command line says what the machine is made of, apart from -snapshot. */
+bool options_make_machine(int argc, char *const *argv);
+/* The arguments that do, each ended by NUL, files with their whole paths; to be freed. NULL: out of memory. */
+char *options_collect(int argc, char *const *argv, size_t *size);
+/* A copy that lives as long as the options. */
+const char *options_keep(struct options *options, const char *text);
 
 /* --help, and the OPTIONS section of the man page (roff). */
 void options_print_help(FILE *out);

@@ -11,10 +11,13 @@
 enum { SESSION_KEYS = 32, SESSION_TEXT_MAX = 160, SESSION_SCREEN_MAX = 128 * 1024 };
 
 struct net;
+struct travel;
 
 struct session {
     struct tick86 *machine;
     struct net *net; /* NULL: no network card */
+    struct travel *travel; /* snapshots, recordings, history; NULL: none of that */
+    bool has_debugger;     /* who stops the machine wants it to stay */
     const char *name;
     bool is_stopped;       /* by -S, stop, or the end of the guest */
     const char *why_stopped;
@@ -32,7 +35,6 @@ struct session {
     struct symbols *symbols; /* owned; NULL: none */
     unsigned cpu;            /* that the monitor looks at */
     unsigned stop_count;     /* at breakpoints */
-    void *reverse; /* not NULL: the run is recorded and can go backwards */
     uint64_t resets;
     /* Keys to be released when guest time comes. */
     struct {

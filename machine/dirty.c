@@ -43,6 +43,7 @@ void dirty_free(struct tick86 *machine)
 
 void dirty_rearm(struct tick86 *machine, unsigned n, uint64_t page)
 {
+    machine->dirty.is_replaced = true;
     dirty_memory(machine, n)->page_flags[page] &= (uint8_t) ~(unsigned)PAGE_DIRTY;
 }
 
@@ -55,6 +56,7 @@ void dirty_mark(struct tick86 *machine, unsigned n, uint64_t page)
 {
     struct memory *memory = dirty_memory(machine, n);
 
+    machine->dirty.is_replaced = true;
     if (machine->dirty.bits[n] != NULL) {
         machine->dirty.bits[n][page] = (1u << DIRTY_CONSUMERS) - 1;
     }
@@ -74,7 +76,11 @@ bool tick86_dirty_pages(struct tick86 *machine, enum tick86_dirty consumer, tick
             if (bits == NULL) {
                 return false;
             }
-            memset(bits, (1 << DIRTY_CONSUMERS) - 1, (size_t)pages);
+            /* Pages of a machine that has only run and never been looked after are zero until they are written. */
+            for (uint64_t page = 0; page < pages; page++) {
+                bool is_clean = !machine->dirty.is_replaced && (memory->page_flags[page] & PAGE_DIRTY) == 0;
+                bits[page] = is_clean ? 0 : (1 << DIRTY_CONSUMERS) - 1;
+            }
         }
         for (uint64_t page = 0; page < pages;) {
             uint64_t eight;

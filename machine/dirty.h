@@ -10,6 +10,7 @@ enum { DIRTY_MEMORIES = 2 };
 
 struct dirty_pages {
     uint8_t *bits[DIRTY_MEMORIES]; /* for each page, bit n: written for consumer n; NULL: nobody has asked */
+    bool is_replaced; /* a clear PAGE_DIRTY does not tell any more that a page was never written */
 };
 
 /* Hooks the memories up. */

@@ -14,6 +14,7 @@
 #include "machine/components.h"
 #include "machine/delta.h"
 #include "machine/machine.h"
+#include "machine/tick86_debug.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -600,6 +601,10 @@ static void run_to(struct tick86 *machine, uint64_t icount)
     while (tick86_icount(machine) < icount && history_is_in_past(machine)) {
         uint64_t before = tick86_icount(machine), before_ns = clock_now(&machine->clock);
         enum tick86_stop stop = tick86_run(machine, history_pause_ns(machine), icount - before);
+        if (stop == STOP_DEBUG) {
+            tick86_debug_resume(machine); /* breakpoints are for those who look on the way */
+            continue;
+        }
         if (machine->history == NULL || stop == STOP_MISSED ||
             (stop != STOP_RESET && before == tick86_icount(machine) && before_ns == clock_now(&machine->clock) &&
              stop != STOP_BUDGET && stop != STOP_REQUESTED)) {
@@ -680,8 +685,8 @@ bool tick86_travel_reverse_step(struct tick86 *machine, uint64_t insns, struct e
 }
 
 /* The last hit between checkpoint `n` and `end`; UINT64_MAX: none. The machine ends up somewhere in between. */
-static bool last_hit_in(struct tick86 *machine, size_t n, uint64_t end, tick86_next_hit_fn *next_hit, void *context,
-                        uint64_t *hit, struct error *err)
+static bool last_hit_in(struct tick86 *machine, size_t n, uint64_t end, bool includes_end, tick86_next_hit_fn *next_hit,
+                        void *context, uint64_t *hit, struct error *err)
 {
     *hit = UINT64_MAX;
     if (!jump(machine, n, err)) {
@@ -689,21 +694,22 @@ static bool last_hit_in(struct tick86 *machine, size_t n, uint64_t end, tick86_n
     }
     while (tick86_icount(machine) < end && history_is_in_past(machine)) {
         uint64_t before = tick86_icount(machine);
-        if (next_hit(context, machine, end) && tick86_icount(machine) < end) {
+        bool was_hit = next_hit(context, machine, end);
+        if (was_hit && (tick86_icount(machine) < end || includes_end)) {
             *hit = tick86_icount(machine);
         }
         if (!check(machine, err)) {
             return false;
         }
-        if (tick86_icount(machine) == before) {
+        if (!was_hit && tick86_icount(machine) == before) {
             break; /* it does not move any more */
         }
     }
     return true;
 }
 
-bool tick86_travel_reverse_to(struct tick86 *machine, tick86_next_hit_fn *next_hit, void *context, bool *hit,
-                              struct error *err)
+static bool search_back(struct tick86 *machine, bool includes_end, tick86_next_hit_fn *next_hit, void *context, bool *hit,
+                        struct error *err)
 {
     struct history *history = machine->history;
     uint64_t end = tick86_icount(machine), found;
@@ -719,7 +725,7 @@ bool tick86_travel_reverse_to(struct tick86 *machine, tick86_next_hit_fn *next_h
     for (;;) {
         uint64_t start = history->checkpoints[n].icount, start_ns = history->checkpoints[n].now_ns;
         history->spacing = UINT64_MAX / 4; /* the way to look back along is not worth checkpoints */
-        bool is_good = last_hit_in(machine, n, end, next_hit, context, &found, err);
+        bool is_good = last_hit_in(machine, n, end, includes_end, next_hit, context, &found, err);
         history = machine->history;
         if (history != NULL) {
             history->spacing = spacing;
@@ -737,8 +743,21 @@ bool tick86_travel_reverse_to(struct tick86 *machine, tick86_next_hit_fn *next_h
             return jump(machine, 0, err);
         }
         end = start;
+        includes_end = true; /* what an instruction did is seen behind it */
         n--;
     }
+}
+
+bool tick86_travel_reverse_to(struct tick86 *machine, tick86_next_hit_fn *next_hit, void *context, bool *hit,
+                              struct error *err)
+{
+    return search_back(machine, false, next_hit, context, hit, err);
+}
+
+bool tick86_travel_last_hit(struct tick86 *machine, tick86_next_hit_fn *next_hit, void *context, bool *hit,
+                            struct error *err)
+{
+    return search_back(machine, true, next_hit, context, hit, err);
 }
 
 struct stepper {

@@ -35,7 +35,8 @@ void tick86_memory_changed(struct tick86 *machine);
 
 /* Who wants to know which pages changed, each for itself. */
 enum tick86_dirty { DIRTY_HASHES, DIRTY_SNAPSHOT, DIRTY_CHECKPOINT, DIRTY_CONSUMERS };
-/* Calls `visit` for each page (of memory `n`, by number) written since the consumer's last call; the first time for all.
+/* Calls `visit` for each page (of memory `n`, by number) written since the consumer's last call; the first time for
+ * all that may hold anything but zeros.
  * `visit` NULL: only forgets. False: out of memory. */
 typedef void tick86_page_fn(void *context, unsigned memory, uint64_t page);
 bool tick86_dirty_pages(struct tick86 *machine, enum tick86_dirty consumer, tick86_page_fn *visit, void *context);
@@ -65,6 +66,10 @@ enum tick86_input_kind {
     INPUT_FLOPPY = 10,      /* unit: drive; medium */
     INPUT_NET = 11,         /* unit: card; bytes: a frame that the card took */
     INPUT_NET_LINK = 12,    /* unit: card; value: up */
+    INPUT_MARK = 13,        /* no effect: a moment that the observer wants to meet again */
+    INPUT_POKE = 14,        /* a debugger writes memory: unit: processor << 1 | enum tick86_space, value: address; bytes */
+    INPUT_REGISTER = 15,    /* and a register: unit: processor; bytes: 16 of contents, then its name without terminator */
+    INPUT_HOLD_OFF = 16,    /* interrupts, for the next instruction of processor `unit` */
     INPUT_KINDS = 32
 };
 
@@ -127,10 +132,13 @@ typedef bool tick86_hit_fn(void *context, struct tick86 *machine);
 bool tick86_travel_reverse_continue(struct tick86 *machine, tick86_hit_fn *is_hit, void *context, bool *hit,
                                     struct error *err);
 /* The same with a function that runs the machine forward itself, with breakpoints of its own: up to `until_icount` at most, true
- * when it stopped before at a hit. */
+ * when it stopped at a hit. A hit where it starts counts, unless it was the last one told. */
 typedef bool tick86_next_hit_fn(void *context, struct tick86 *machine, uint64_t until_icount);
 bool tick86_travel_reverse_to(struct tick86 *machine, tick86_next_hit_fn *next_hit, void *context, bool *hit,
                               struct error *err);
+/* The same, but a hit right here counts as well: what the last instruction did. */
+bool tick86_travel_last_hit(struct tick86 *machine, tick86_next_hit_fn *next_hit, void *context, bool *hit,
+                            struct error *err);
 /* Makes this moment the present: what lay ahead is forgotten, and inputs from outside take effect again. */
 void tick86_travel_go_live(struct tick86 *machine);
 

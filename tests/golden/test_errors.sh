@@ -135,6 +135,16 @@ bad "cannot (find|connect)" -serial tcp:127.0.0.1:1
 bad "setting" -serial unix:sock,sevrer
 bad "serial-rate" -serial-rate 9600
 bad "seed" -seed banana
+bad "cannot open snapshot" -loadvm absent.t86
+bad "no snapshot of tick86" -loadvm text
+bad "cannot open recording" -replay absent
+bad "no recording of tick86" -replay text
+bad "no recording of tick86" -replay empty
+bad "cannot write recording" -record no/where
+bad "no setting 'first=3'" -record r,first=3
+bad "last=soon" -record r,last=soon
+bad "memory for checkpoints" -checkpoints mem=few
+bad "memory for checkpoints" -checkpoints 0
 bad "does not take" -parallel lpt
 bad "does not take" -monitor file:log
 bad "does not take" -monitor telephone
