@@ -752,6 +752,7 @@ static void handle_stop(struct program *program, enum tick86_stop stop)
         break;
     case STOP_DEBUG:
         session_stop(session, "breakpoint");
+        session->stop_count++;
         break;
     default:
         break;
