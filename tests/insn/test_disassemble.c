@@ -317,7 +317,7 @@ static void compare_row(struct run *r, const struct opcode *row, unsigned prefix
 
 static void run_mode(cs_mode capstone_mode, unsigned mode)
 {
-    struct run r = { .mode = mode, .decoder = decoder_create() };
+    struct run r = { .mode = mode, .decoder = decoder_create(NULL) };
 
     ck_assert(r.decoder && cs_open(CS_ARCH_X86, capstone_mode, &r.handle) == CS_ERR_OK);
     for (size_t row = 0; row < opcode_count; row++) {
