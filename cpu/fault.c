@@ -3,7 +3,6 @@
  *
  * Not implemented: machine checks (CR4.MCE can be set; nothing raises #MC). */
 #include "cpu/system_private.h"
-#include <stdio.h>
 
 bool cpu_fault(struct cpu *cpu, enum exception_vector vector)
 {
@@ -90,7 +89,6 @@ void cpu_deliver_fault(struct cpu *cpu)
     bool has_error = cpu->fault_has_error;
     uint32_t error = cpu->fault_error;
 
-    if (cpu->efer & EFER_LMA) fprintf(stderr, "F%u e%x rip %llx cr2 %llx cs %x mode %x icount %llu rsp %llx\n", vector, error, (unsigned long long)cpu->rip, (unsigned long long)cpu->fault_address, cpu->seg[1].selector, cpu->mode, (unsigned long long)cpu_icount(cpu), (unsigned long long)cpu->gpr[4]);
     if (vector == VEC_FERR) {
         wait_for_interrupt(cpu);
         return;

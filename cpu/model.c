@@ -18,10 +18,8 @@ enum {
     MCORE2DUO = 32,
     MV1 = 64,
     MV2 = 128,
-    MV3 = 256,
-    MMAX = 512,
-    SINCE_V3 = MV3 | MMAX,
-    SINCE_V2 = MV2 | SINCE_V3,
+    MMAX = 256,
+    SINCE_V2 = MV2 | MMAX,
     SINCE_CORE2 = MCORE2DUO | MV1 | SINCE_V2,
     SINCE_PENTIUM2 = MPENTIUM2 | MPENTIUM3 | MQEMU32 | SINCE_CORE2,
     SINCE_PENTIUM = MPENTIUM | SINCE_PENTIUM2
@@ -41,7 +39,6 @@ static const struct {
     { "core2duo", "tick86 Core 2 Duo processor", 0x6fb, 0x0a, 0x80000008, MCORE2DUO, 36 },
     { "x86-64", "tick86 x86-64 processor", 0x6fb, 0x16, 0x80000008, MV1, 40 },
     { "x86-64-v2", "tick86 x86-64-v2 processor", 0x6fb, 0x16, 0x80000008, MV2, 40 },
-    { "x86-64-v3", "tick86 x86-64-v3 processor", 0x6fb, 0x16, 0x80000008, MV3, 40 },
     { "max", "tick86 processor @ 1.00GHz", 0x6fb, 0x16, 0x80000008, MMAX, 40 },
 };
 enum { MODEL_COUNT = sizeof models / sizeof *models };

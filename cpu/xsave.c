@@ -1,6 +1,6 @@
 /* xsave.c - XSAVE, XSAVEOPT, XSAVEC, XRSTOR, XGETBV, XSETBV: x87, SSE, AVX and PKRU state.
  *
- * Intel SDM vol. 1, chapter 13; vol. 2, the instruction pages. x87 and SSE always count as in use, AVX and PKRU when they are not
+ * No model has AVX yet; its component is ready for it. Intel SDM vol. 1, chapter 13; vol. 2, the instruction pages. x87 and SSE always count as in use, AVX and PKRU when they are not
  * zero (13.6 leaves that to the processor); nothing is tracked as modified, so XSAVEOPT leaves out only what is not in use. */
 #include "cpu/simd.h"
 
@@ -19,8 +19,7 @@ enum {
 
 uint64_t xsave_components(const struct cpu *cpu)
 {
-    return XCR0_X87 | XCR0_SSE | (cpu_has(cpu, FEATURE_AVX) ? XCR0_AVX : 0) |
-           (cpu_has(cpu, FEATURE_PKU) ? XCR0_PKRU : 0);
+    return XCR0_X87 | XCR0_SSE | (cpu_has(cpu, FEATURE_PKU) ? XCR0_PKRU : 0);
 }
 
 uint32_t xsave_component_size(unsigned component) { return component == 2 ? AVX_SIZE : component == 9 ? PKRU_SIZE : 0; }

@@ -48,6 +48,11 @@ static const struct {
     { "feni", "capstone calls it feni8087_nop" },
     { "fdisi", "capstone calls it fdisi8087_nop" },
     { "ud1", "capstone 4 calls it ud2b, without operands" },
+    { "prefetch", "bad for capstone 4 behind F2 and F3" },
+    { "prefetchw", "bad for capstone 4 behind F2 and F3" },
+    { "rdpkru", "capstone 4 does not know it" },
+    { "wrpkru", "capstone 4 does not know it" },
+    { "rdpid", "capstone 4 calls it rdseed" },
 };
 
 /* Rows whose operand sizes are not compared: the size that capstone prints for the memory operand, or for the source
