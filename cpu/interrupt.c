@@ -2,6 +2,7 @@
  * 20.1.4 (real mode), 20.2 and 20.3 (virtual-8086 mode and its extensions), and the page of INT n in vol. 2A.
  *
  * IA-32e mode's gates are in long_mode.c. RF in the pushed image is set for faults (17.3.1.1); for interrupts between iterations of a repeated string instruction it is pushed as it is. */
+#include "cpu/debug.h"
 #include "cpu/system_private.h"
 
 /* One delivery. */
@@ -302,6 +303,7 @@ bool interrupt_enter(struct cpu *cpu, uint8_t vector, enum interrupt_kind kind, 
         .has_error = has_error,
     };
 
+    debug_interrupt(cpu, &(struct debug_interrupt){ return_rip, error, vector, (uint8_t)kind, has_error });
     if (!enter(&entry)) {
         if (!kind_is_software(kind)) {
             mark_external(cpu);

@@ -5,6 +5,7 @@
  * change of CR3 that may invalidate does (4.10.4.1 allows more than is asked for). */
 #include "cpu/mmu.h"
 
+#include "cpu/debug.h"
 #include "cpu/handler.h"
 
 #include <stdlib.h>
@@ -79,6 +80,7 @@ void fetch_page_seen(struct cpu *cpu, uint64_t linear)
 void tlb_flush(struct cpu *cpu, bool keep_global)
 {
     cpu->stats.tlb_flushes++;
+    debug_walked(cpu, NULL);
     for (unsigned mode = 0; mode < TLB_MODES; mode++) {
         for (unsigned index = 0; index < TLB_ENTRIES; index++) {
             const struct tlb_cold *cold = &cpu->tlb_cold[mode][index];
@@ -165,6 +167,15 @@ void cpu_map_changed(struct cpu *cpu)
 {
     tlb_flush(cpu, false);
     cpu_look(cpu);
+}
+
+void cpu_revoke_writes(struct cpu *cpu)
+{
+    for (unsigned mode = 0; mode < TLB_MODES; mode++) {
+        for (unsigned index = 0; index < TLB_ENTRIES; index++) {
+            cpu->tlb_arrays[mode][index].write_tag = TLB_INVALID;
+        }
+    }
 }
 
 static phys_addr apply_a20(const struct cpu *cpu, phys_addr address)
@@ -426,14 +437,36 @@ static void entry_set_tags(struct tlb_entry *entry, const struct tlb_cold *cold)
     }
 }
 
+/* Whether accesses to the page must be looked at: by DR7, or by a debugger. */
+static bool is_watched(const struct cpu *cpu, const struct tlb_cold *cold)
+{
+    return page_is_watched(cpu, cold->page) ||
+           (UNLIKELY(cpu->debug != NULL) && debug_is_watched(cpu, cold->page, cold->physical));
+}
+
+void tlb_rewatch(struct cpu *cpu)
+{
+    for (unsigned mode = 0; mode < TLB_MODES; mode++) {
+        for (unsigned index = 0; index < TLB_ENTRIES; index++) {
+            struct tlb_cold *cold = &cpu->tlb_cold[mode][index];
+            if (cold->page != TLB_INVALID) {
+                cold->is_watched = is_watched(cpu, cold);
+                entry_set_tags(&cpu->tlb_arrays[mode][index], cold);
+            }
+        }
+    }
+}
+
 static struct tlb_cold *tlb_fill(struct cpu *cpu, uint64_t linear, enum access_kind kind, unsigned mode)
 {
     unsigned index = (unsigned)(linear >> GUEST_PAGE_SHIFT) & (TLB_ENTRIES - 1);
     struct tlb_cold *cold = &cpu->tlb_cold[mode][index];
     bool user = mode == TLB_USER;
-    struct translation t;
+    struct translation t = { 0 };
     enum walk_result result = walk(cpu, linear, kind, mode, true, &t);
 
+    debug_walked(cpu, &(struct debug_walk){ linear, t.physical, (uint8_t)kind, user, result != WALK_OK, t.large_shift,
+                                            t.may_write, t.may_execute });
     if (result != WALK_OK) {
         bool has_nx = ((cpu->cr4 & CR4_PAE) && (cpu->efer & EFER_NXE)) || (cpu->cr4 & CR4_SMEP);
         page_fault(cpu, linear,
@@ -464,7 +497,7 @@ static struct tlb_cold *tlb_fill(struct cpu *cpu, uint64_t linear, enum access_k
     if (t.large_shift) {
         large_page_seen(cpu, linear, t.large_shift);
     }
-    cold->is_watched = page_is_watched(cpu, cold->page);
+    cold->is_watched = is_watched(cpu, cold);
     entry_set_tags(&cpu->tlb_arrays[mode][index], cold);
     return cold;
 }
@@ -563,21 +596,32 @@ static void memory_store(struct cpu *cpu, struct tlb_cold *cold, unsigned mode, 
 
 static uint64_t page_read(struct cpu *cpu, const struct tlb_cold *cold, uint64_t linear, unsigned size)
 {
-    if (cold->is_watched) {
-        check_watch(cpu, linear, size, ACCESS_READ);
-    }
+    phys_addr physical = cold->physical | (linear & (GUEST_PAGE_SIZE - 1));
+    uint64_t value;
+
     if (LIKELY(cold->memory != NULL)) {
-        return memory_load(cold, linear, size);
+        value = memory_load(cold, linear, size);
+    } else {
+        cpu->stats.io_accesses++;
+        value = space_read(cpu->board.space, physical, size);
     }
-    cpu->stats.io_accesses++;
-    return space_read(cpu->board.space, cold->physical | (linear & (GUEST_PAGE_SIZE - 1)), size);
+    if (UNLIKELY(cold->is_watched)) {
+        check_watch(cpu, linear, size, ACCESS_READ);
+        if (cpu->debug) {
+            debug_access(cpu, linear, physical, size, false, value);
+        }
+    }
+    return value;
 }
 
 static void page_write(struct cpu *cpu, struct tlb_cold *cold, unsigned mode, uint64_t linear, unsigned size,
                        uint64_t value)
 {
-    if (cold->is_watched) {
+    if (UNLIKELY(cold->is_watched)) {
         check_watch(cpu, linear, size, ACCESS_WRITE);
+        if (cpu->debug) {
+            debug_access(cpu, linear, cold->physical | (linear & (GUEST_PAGE_SIZE - 1)), size, true, value);
+        }
     }
     if (LIKELY(cold->memory != NULL)) {
         memory_store(cpu, cold, mode, linear, size, value);

@@ -29,6 +29,18 @@ struct byte_sink {
     void (*put)(void *context, uint8_t byte);
 };
 
+/* Where a network chip sends frames: Ethernet from the destination address to the end of the payload, without preamble and
+ * frame check sequence, 1 to PACKET_MAX bytes. */
+enum { PACKET_MAX = 16384 };
+
+struct packet_sink {
+    void *context;
+    void (*send)(void *context, const uint8_t *frame, size_t size);
+    /* The chip can take frames again after it refused one; may be NULL. Called in the middle of an instruction: frames are
+     * given to it later, as an input. */
+    void (*ready)(void *context);
+};
+
 /* What a display adapter shows, rendered on demand for a frontend. Guest-invisible. */
 struct screen_text_cell {
     uint8_t character; /* code point of the font's 256 (or the first 256 of 512) */

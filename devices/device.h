@@ -77,6 +77,9 @@ struct device_class {
     void (*loaded)(struct device *dev);
     void (*set_input)(struct device *dev, unsigned pin, bool level); /* NULL when it has no inputs */
     void (*destroy)(struct device *dev);                             /* frees what init allocated; NULL: nothing */
+    /* Network chips only: a frame of at least 60 bytes arrives. False when the chip cannot take it now, which has changed
+     * nothing; true when it was taken, or ignored as the chip ignores what is not for it. */
+    bool (*receive)(struct device *dev, const uint8_t *frame, size_t size);
 };
 
 /* Creates a chip in the given surroundings: allocates it, runs init and reset. NULL with `err` set on failure. */

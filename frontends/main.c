@@ -2,20 +2,26 @@
  *
  * Exit status: 0 when the guest powers off (or resets with -no-reboot, or the user quits), (v << 1) | 1 when it writes v to
  * isa-debug-exit, 1 for an error of the user or the host, 2 for a bug of ours. */
+#define _GNU_SOURCE 1 /* ppoll */
 #define _DEFAULT_SOURCE
 #define _XOPEN_SOURCE 700
 #include "frontends/curses.h"
+#include "frontends/gdb_stub.h"
 #include "frontends/host/block.h"
 #include "frontends/host/chardev.h"
 #include "frontends/host/firmware.h"
 #include "frontends/host/memory.h"
+#include "frontends/host/net.h"
 #include "frontends/host/pacer.h"
 #include "frontends/images.h"
 #include "frontends/monitor.h"
 #include "frontends/mux.h"
 #include "frontends/options.h"
 #include "frontends/profile.h"
+#include "frontends/script.h"
 #include "frontends/session.h"
+#include "frontends/travel.h"
+#include "machine/tick86_isa.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -26,8 +32,15 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { FRAME_NS = 33000000, POLL_FDS = 8, STOPPED_POLL_MS = 50, VRAM_BYTES = 16 << 20, STATUS_ERROR = 1 };
+enum { IDLE_FRAME_NS = 50000000, FRAME_NS = 33000000, POLL_FDS = 12, STOPPED_POLL_MS = 50, ANSWER_NS = 2000000, VRAM_BYTES = 16 << 20, STATUS_ERROR = 1 };
 #define VIRTUAL_RTC_SECONDS UINT64_C(1767225600) /* 2026-01-01 00:00:00 UTC */
+
+/* A serial port's output: to its stream, if it has one, and to the script. */
+struct serial_tap {
+    struct mux *mux;
+    struct script *const *script;
+    unsigned port;
+};
 
 /* Everything main owns. */
 struct program {
@@ -37,22 +50,27 @@ struct program {
     struct tick86_blob bios, vga_bios, loader;
     struct session session;
     struct pacer pacer;
+    struct net *net; /* NULL: no network card */
     struct curses *curses;
+    struct script *script;
     FILE *log;
     FILE *profile; /* NULL: not asked for */
     bool is_log_silent; /* the terminal shows the guest's screen */
     /* Streams. A mux serves each serial port; the monitor may share one or have its own stream. */
     struct chardev *serial_dev[TICK86_SERIAL_PORTS];
     struct mux mux[TICK86_SERIAL_PORTS];
+    struct serial_tap serial_tap[TICK86_SERIAL_PORTS];
     struct byte_sink serial_sink[TICK86_SERIAL_PORTS];
     struct chardev *monitor_dev;
     struct chardev *debugcon_dev;
     struct byte_sink debugcon_sink;
+    struct gdb_stub *gdb;
     struct monitor monitor;
     unsigned monitor_greeted; /* connections that have seen the prompt */
     uint64_t last_frame_ns;
     bool has_died;
     bool is_started;
+    struct travel *travel;
 };
 
 static void print_error(const struct error *err)
@@ -64,7 +82,14 @@ static void print_error(const struct error *err)
 
 static void put_serial(void *context, uint8_t byte)
 {
-    mux_put_serial(context, byte);
+    const struct serial_tap *tap = context;
+
+    if (tap->mux != NULL) {
+        mux_put_serial(tap->mux, byte);
+    }
+    if (*tap->script != NULL) {
+        script_serial(*tap->script, tap->port, byte);
+    }
 }
 
 static void put_debugcon(void *context, uint8_t byte)
@@ -114,9 +139,9 @@ static bool choose_streams(struct options *options, struct error *err)
         }
     }
     users = (unsigned)is_on_stdio(options->serial[0]) + is_on_stdio(options->serial[1]) +
-            is_on_stdio(options->monitor) + is_on_stdio(options->debugcon);
+            is_on_stdio(options->monitor) + is_on_stdio(options->debugcon) + is_on_stdio(options->gdb);
     if (users > 1) {
-        error_set(err, "the terminal is wanted by %u of -serial, -monitor and -debugcon", users);
+        error_set(err, "the terminal is wanted by %u of -serial, -monitor, -debugcon and -gdb", users);
         return error_hint(err, "-serial mon:stdio shares it between a serial port and the monitor");
     }
     bool is_terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
@@ -261,8 +286,14 @@ static bool open_streams(struct program *program, struct error *err)
         if (has_monitor) {
             monitor_init(&program->monitor, &program->session, mux_put_monitor, &program->mux[n]);
         }
-        program->serial_sink[n] = (struct byte_sink){&program->mux[n], put_serial};
-        program->config.serial[n] = &program->serial_sink[n];
+    }
+    for (unsigned n = 0; n < TICK86_SERIAL_PORTS; n++) {
+        bool has_stream = program->serial_dev[n] != NULL;
+        program->serial_tap[n] = (struct serial_tap){has_stream ? &program->mux[n] : NULL, &program->script, n};
+        program->serial_sink[n] = (struct byte_sink){&program->serial_tap[n], put_serial};
+        if (has_stream || options->script != NULL) {
+            program->config.serial[n] = &program->serial_sink[n];
+        }
     }
     if (options->monitor != NULL) {
         program->monitor_dev = chardev_open(options->monitor, "the monitor", err);
@@ -281,6 +312,21 @@ static bool open_streams(struct program *program, struct error *err)
         program->config.debugcon = &program->debugcon_sink;
     }
     return true;
+}
+
+static bool open_net(struct program *program, struct error *err)
+{
+    struct options *options = &program->options;
+
+    if (!net_options_finish(&options->net, false, err)) {
+        return false;
+    }
+    if (options->net.nic_count == 0) {
+        return true;
+    }
+    program->net = net_open(&options->net, &program->config, options->dirs, options->dir_count, false, err);
+    program->session.net = program->net;
+    return program->net != NULL;
 }
 
 static bool build_machine(struct program *program, struct error *err)
@@ -313,15 +359,60 @@ static bool build_machine(struct program *program, struct error *err)
     config->log_sink = put_log;
     config->log_context = program;
     config->log_level = LOG_ERROR;
-    config->ram = host_memory_map(config->ram_bytes, err);
-    config->vram = config->ram != NULL ? host_memory_map(config->vram_bytes, err) : NULL;
+    if (!travel_configure(program->travel, config, err)) {
+        return false;
+    }
+    program->pacer.ratio_q16 = config->ns_per_insn_q16;
+    config->ram = config->ram != NULL ? config->ram : host_memory_map(config->ram_bytes, err);
+    config->vram = config->vram != NULL || config->ram == NULL ? config->vram : host_memory_map(config->vram_bytes, err);
     if (config->vram == NULL) {
         return false;
     }
     program->session.machine = tick86_create(config, err);
     images_relax(&program->images);
+    if (program->session.machine != NULL && program->net != NULL) {
+        net_attach(program->net, program->session.machine);
+    }
     return program->session.machine != NULL &&
            (!options->wants_profile || tick86_profile(program->session.machine, err));
+}
+
+static void add_recorded(struct recorded_file *files, unsigned *count, const char *role, const char *path,
+                         const struct tick86_blob *blob)
+{
+    if (path != NULL && path[0] != '\0' && *count < RECORDED_FILES) {
+        files[*count].blob = blob;
+        snprintf(files[*count].role, sizeof files->role, "%s", role);
+        snprintf(files[*count].path, sizeof files->path, "%s", path);
+        (*count)++;
+    }
+}
+
+/* The machine becomes what a snapshot or a recording says; recording begins. */
+static bool attach_travel(struct program *program, struct error *err)
+{
+    static struct recorded_file files[RECORDED_FILES];
+    const struct session *session = &program->session;
+    unsigned count = 0;
+    char role[24];
+
+    add_recorded(files, &count, "bios", program->bios.name, &program->bios);
+    add_recorded(files, &count, "vga bios", program->vga_bios.name, &program->vga_bios);
+    add_recorded(files, &count, "loader", program->loader.name, &program->loader);
+    add_recorded(files, &count, "kernel", program->images.kernel.name, NULL);
+    for (unsigned n = 0; n < program->images.module_count; n++) {
+        snprintf(role, sizeof role, "module %u", n);
+        add_recorded(files, &count, role, program->images.modules[n].name, NULL);
+        if (access(files[count - 1].path, F_OK) != 0) { /* "FILE ARGUMENTS" */
+            files[count - 1].path[strcspn(files[count - 1].path, " ")] = '\0';
+        }
+    }
+    for (unsigned n = 0; n < TICK86_DISKS + TICK86_FLOPPIES; n++) {
+        snprintf(role, sizeof role, "drive %u", n);
+        add_recorded(files, &count, role,
+                     n < TICK86_DISKS ? session->media_paths[n] : session->floppy_paths[n - TICK86_DISKS], NULL);
+    }
+    return travel_attach(program->travel, &program->session, files, count, err);
 }
 
 /* -d CHANNEL[=LEVEL],... */
@@ -384,6 +475,8 @@ static bool open_files(struct program *program, struct error *err)
     return true;
 }
 
+static void stopped_outside(void *context, enum tick86_stop stop);
+
 static bool start(struct program *program, struct error *err)
 {
     struct options *options = &program->options;
@@ -394,8 +487,23 @@ static bool start(struct program *program, struct error *err)
         return false;
     }
     terminal_catch_signals();
-    if (!open_streams(program, err) || !build_machine(program, err) || !set_log_levels(program, err)) {
+    if (!open_streams(program, err) || !open_net(program, err) || !build_machine(program, err) || !set_log_levels(program, err) ||
+        !attach_travel(program, err)) {
         return false;
+    }
+    if (options->script != NULL) {
+        program->script = script_open(options->script, &program->session, err);
+        if (program->script == NULL) {
+            return false;
+        }
+    }
+    program->session.on_stop = stopped_outside;
+    program->session.on_stop_context = program;
+    if (options->gdb != NULL || options->serves_gdb) {
+        program->gdb = gdb_stub_open(options->gdb != NULL ? options->gdb : "tcp::1234", &program->session, err);
+        if (program->gdb == NULL) {
+            return false;
+        }
     }
     program->session.name = options->name;
     program->session.is_stopped = options->starts_stopped;
@@ -436,6 +544,9 @@ static void poll_streams(struct program *program)
         monitor_input(&program->monitor, bytes, size);
         chardev_flush(program->monitor_dev);
     }
+    if (program->gdb != NULL) {
+        gdb_stub_poll(program->gdb);
+    }
     if (program->curses != NULL) {
         curses_input(program->curses);
     }
@@ -456,6 +567,7 @@ static void wait_for_input(struct program *program, uint64_t ns)
     nfds_t count = 0;
     struct timespec limit = {(time_t)(ns / 1000000000), (long)(ns % 1000000000)};
 
+    (void)limit;
     for (unsigned n = 0; n < TICK86_SERIAL_PORTS; n++) {
         /* Bytes that the guest has not taken yet: more would not be read. */
         if (program->serial_dev[n] != NULL && program->mux[n].pending_count < sizeof program->mux[n].pending) {
@@ -465,16 +577,35 @@ static void wait_for_input(struct program *program, uint64_t ns)
     if (program->monitor_dev != NULL) {
         count += chardev_poll_fds(program->monitor_dev, &fds[count]);
     }
+    if (program->gdb != NULL) {
+        count += gdb_stub_poll_fds(program->gdb, &fds[count]);
+    }
     if (program->debugcon_dev != NULL) {
         count += chardev_poll_fds(program->debugcon_dev, &fds[count]);
     }
     if (program->curses != NULL && (program->session.held_count == 0 || program->session.is_stopped)) {
         fds[count++] = (struct pollfd){STDIN_FILENO, POLLIN, 0};
     }
+    if (program->net != NULL) {
+        net_wait(program->net, fds, count, ns);
+        return;
+    }
+#if defined(__linux__)
+    ppoll(fds, count, &limit, NULL);
+#else
     if (ns < 1000000) { /* too short to be worth poll's millisecond */
         nanosleep(&limit, NULL);
     } else {
         poll(fds, count, (int)(ns / 1000000));
+    }
+#endif
+}
+
+/* The guest has come to its end; a script that wanted more makes a failure of it. */
+static void end_guest(struct program *program, int status, const char *why)
+{
+    if (program->script == NULL || script_guest_ended(program->script, why)) {
+        session_quit(&program->session, status);
     }
 }
 
@@ -486,37 +617,66 @@ static void handle_stop(struct program *program, enum tick86_stop stop)
 
     switch (stop) {
     case STOP_POWEROFF:
-        if (options->no_shutdown) {
+        if (options->no_shutdown && program->script == NULL) {
             session_stop(session, "powered off");
         } else {
-            session_quit(session, 0);
+            end_guest(program, 0, "the guest powered off");
         }
         break;
     case STOP_RESET:
     case STOP_TRIPLE_FAULT:
         if (options->no_reboot) {
-            session_quit(session, 0);
+            end_guest(program, 0, "the guest reset");
         } else {
-            tick86_reset(session->machine);
+            session_reset(session);
         }
         break;
     case STOP_DEBUG_EXIT:
-        session_quit(session, (int)(((tick86_debug_exit_value(session->machine) << 1) | 1) & 0xff));
+        end_guest(program, (int)(((tick86_debug_exit_value(session->machine) << 1) | 1) & 0xff),
+                  "the guest wrote to isa-debug-exit");
         break;
     case STOP_DEAD:
         if (options->is_time_virtual) {
-            session_quit(session, 0);
             program->has_died = true;
+            end_guest(program, 0, "the guest halted with interrupts off");
         } else {
             session_stop(session, "halted with interrupts off");
         }
+        break;
+    case STOP_DEBUG:
+        session_stop(session, "breakpoint");
         break;
     default:
         break;
     }
 }
 
+static void stopped_outside(void *context, enum tick86_stop stop) { handle_stop(context, stop); }
+
 static uint64_t smaller(uint64_t a, uint64_t b) { return a < b ? a : b; }
+
+/* Runs, and lets frames pass in between: what answers the guest at once must not wait for the end of the slice. */
+static enum tick86_stop run_machine(struct program *program, uint64_t until, uint64_t insns)
+{
+    struct tick86 *machine = program->session.machine;
+    uint64_t start = tick86_icount(machine), done = 0, took_ns = 0;
+    enum tick86_stop stop;
+    bool goes_on;
+
+    do {
+        uint64_t before = host_now_ns();
+        stop = tick86_run(machine, until, insns - done);
+        uint64_t after = host_now_ns();
+        took_ns += after - before;
+        done = tick86_icount(machine) - start;
+        goes_on = stop == STOP_REQUESTED && program->net != NULL && net_took_stop(program->net) && program->script == NULL;
+        if (goes_on) {
+            net_exchange(program->net, after);
+        }
+    } while (goes_on && done < insns && tick86_now_ns(machine) < until);
+    pacer_ran(&program->pacer, took_ns, done);
+    return stop;
+}
 
 static void run_slice(struct program *program, const struct pacer_step *step)
 {
@@ -525,6 +685,7 @@ static void run_slice(struct program *program, const struct pacer_step *step)
     uint64_t icount = tick86_icount(session->machine);
     uint64_t until = smaller(smaller(step->until_ns, options->stop_ns),
                              smaller(session_next_release(session), session_next_look(session)));
+    until = program->script != NULL ? smaller(until, script_next(program->script)) : until;
     uint64_t insns = step->max_insns;
 
     if (options->stop_insns != UINT64_MAX) {
@@ -533,15 +694,47 @@ static void run_slice(struct program *program, const struct pacer_step *step)
     if (step->sets_ratio) {
         tick86_set_ratio(session->machine, step->ratio_q16);
     }
-    uint64_t before = host_now_ns();
-    enum tick86_stop stop = tick86_run(session->machine, until, insns);
-    pacer_ran(&program->pacer, host_now_ns() - before, tick86_icount(session->machine) - icount);
+    enum tick86_stop stop = run_machine(program, until, insns);
     session_release_due(session);
     session_look_due(session);
-    handle_stop(program, stop);
+    if (program->script != NULL) {
+        script_run(program->script);
+    }
+    bool was_replay = travel_is_replay(program->travel);
+    travel_poll(program->travel, stop);
+    if (!session->wants_quit && !was_replay) {
+        handle_stop(program, stop);
+    }
     if (!session->wants_quit && (tick86_icount(session->machine) >= options->stop_insns ||
                                  tick86_now_ns(session->machine) >= options->stop_ns)) {
-        session_quit(session, 0);
+        end_guest(program, 0, "the limit of -stop-at is reached");
+    }
+}
+
+/* Until when neither the guest nor the session has anything to do; 0: not at all. */
+static uint64_t idle_until(const struct program *program)
+{
+    const struct session *session = &program->session;
+
+    return smaller(smaller(tick86_idle_until_ns(session->machine), program->options.stop_ns),
+                   smaller(session_next_release(session), session_next_look(session)));
+}
+
+/* Under -time virtual an idle guest skips time, and would be through all its timeouts before anybody outside can answer: while
+ * somebody might, it waits in real time. */
+static void wait_for_answer(struct program *program, struct pacer_step *step)
+{
+    uint64_t guest_ns = tick86_now_ns(program->session.machine);
+    uint64_t idle_ns = idle_until(program);
+    uint64_t before = host_now_ns();
+
+    if (idle_ns <= guest_ns) {
+        return;
+    }
+    wait_for_input(program, smaller(idle_ns - guest_ns, ANSWER_NS));
+    step->until_ns = guest_ns + smaller(smaller(host_now_ns() - before, idle_ns - guest_ns), ANSWER_NS);
+    if (step->until_ns == guest_ns) {
+        step->until_ns++;
     }
 }
 
@@ -552,7 +745,7 @@ static void run(struct program *program)
     while (!session->wants_quit) {
         uint64_t now = host_now_ns();
         if (terminal_signal() != 0) {
-            session_quit(session, 0);
+            session_quit(session, program->script != NULL && !script_is_done(program->script));
             break;
         }
         poll_streams(program);
@@ -565,11 +758,24 @@ static void run(struct program *program)
             wait_for_input(program, STOPPED_POLL_MS * UINT64_C(1000000));
             continue;
         }
-        struct pacer_step step = pacer_next(&program->pacer, now, tick86_now_ns(session->machine));
+        if (program->net != NULL) {
+            net_exchange(program->net, now);
+        }
+        program->pacer.is_virtual = program->options.is_time_virtual || travel_is_replay(program->travel);
+        struct pacer_step step = pacer_next(&program->pacer, now, tick86_now_ns(session->machine), idle_until(program));
+        if (program->net != NULL && program->options.is_time_virtual && net_is_live(program->net)) {
+            wait_for_answer(program, &step);
+        }
         if (step.runs) {
             run_slice(program, &step);
         } else {
-            wait_for_input(program, step.sleep_ns);
+            wait_for_input(program, program->curses != NULL ? smaller(step.sleep_ns, IDLE_FRAME_NS) : step.sleep_ns);
+        }
+        if (step.is_idle) {
+            step = pacer_catch_up(&program->pacer, host_now_ns(), tick86_now_ns(session->machine));
+            if (step.runs) {
+                run_slice(program, &step);
+            }
         }
     }
 }
@@ -593,6 +799,7 @@ static void finish(struct program *program)
     for (unsigned n = 0; n < TICK86_SERIAL_PORTS; n++) {
         chardev_close(program->serial_dev[n]);
     }
+    gdb_stub_close(program->gdb);
     chardev_close(program->monitor_dev);
     chardev_close(program->debugcon_dev);
     curses_close(program->curses);
@@ -612,8 +819,15 @@ static void finish(struct program *program)
         }
         write_profile(program);
         session_flush_disks(session);
+        if (!travel_close(program->travel)) {
+            session->exit_status = STATUS_ERROR;
+        }
+        program->travel = NULL;
         tick86_destroy(session->machine);
     }
+    (void)travel_close(program->travel);
+    net_close(program->net);
+    script_close(program->script);
     session_close(session);
     host_memory_unmap(program->config.ram, program->config.ram_bytes);
     host_memory_unmap(program->config.vram, program->config.vram_bytes);
@@ -630,6 +844,12 @@ static void finish(struct program *program)
     }
 }
 
+static void put_stdout(void *context, const char *text)
+{
+    (void)context;
+    fputs(text, stdout);
+}
+
 int main(int argc, char **argv)
 {
     static struct program program; /* large: lines and buffers of its parts */
@@ -638,6 +858,10 @@ int main(int argc, char **argv)
     if (!options_parse(&program.options, argc, argv, &err)) {
         print_error(&err);
         return STATUS_ERROR;
+    }
+    if (program.options.wants_isa) {
+        tick86_print_isa(put_stdout, NULL);
+        return fflush(stdout) == 0 ? 0 : STATUS_ERROR;
     }
     if (program.options.wants_help || program.options.wants_man || program.options.wants_version) {
         if (program.options.wants_version) {
@@ -649,7 +873,8 @@ int main(int argc, char **argv)
         }
         return fflush(stdout) == 0 ? 0 : STATUS_ERROR;
     }
-    program.is_started = start(&program, &err);
+    program.travel = travel_prepare(&program.options, argc, argv, &err);
+    program.is_started = program.travel != NULL && start(&program, &err);
     if (program.is_started) {
         run(&program);
     }

@@ -1,12 +1,10 @@
 /* profile.c - the interpreter's profile, for people and as JSON. The format is described in docs/profile.md. */
 #include "frontends/profile.h"
+#include "frontends/disassembler.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#if HAVE_CAPSTONE
-#include <capstone/capstone.h>
-#endif
 
 enum { HOTTEST = 20, HANDLERS_SHOWN = 40, SEQUENCE_MAX = 3, SEQUENCES_WRITTEN = 20000 };
 
@@ -92,33 +90,26 @@ static void print_bytes(const uint8_t *bytes, size_t size, FILE *out)
     }
 }
 
-/* The block's instructions, a line each. */
+static void print_insn(void *context, uint64_t address, const uint8_t *bytes, unsigned size, const char *text)
+{
+    (void)bytes;
+    (void)size;
+    fprintf(context, "        %08" PRIx64 "  %s\n", address, text);
+}
+
+/* The block's instructions, a line each; bytes where there is no disassembler or it knows them not. */
 static void print_code(const struct tick86_profile_block *block, FILE *out)
 {
-#if HAVE_CAPSTONE
-    csh handle;
-    cs_insn *insns;
-    cs_mode mode = block->code_bits == 64 ? CS_MODE_64 : block->code_bits == 32 ? CS_MODE_32 : CS_MODE_16;
+    const struct disassembler *disassembler = disassembler_get();
+    size_t done = 0;
 
-    if (cs_open(CS_ARCH_X86, mode, &handle) == CS_ERR_OK) {
-        size_t done = 0, count = cs_disasm(handle, block->bytes, block->size, block->linear, 0, &insns);
-        for (size_t k = 0; k < count; k++) {
-            fprintf(out, "        %08" PRIx64 "  %s %s\n", insns[k].address, insns[k].mnemonic, insns[k].op_str);
-            done += insns[k].size;
-        }
-        if (done < block->size) {
-            fprintf(out, "        %08" PRIx64 "  ", block->linear + done);
-            print_bytes(block->bytes + done, block->size - done, out);
-        }
-        if (count > 0) {
-            cs_free(insns, count);
-        }
-        cs_close(&handle);
-        return;
+    if (disassembler != NULL) {
+        done = disassembler->run(block->code_bits, block->linear, block->bytes, block->size, print_insn, out);
     }
-#endif
-    fprintf(out, "        %08" PRIx64 "  ", block->linear);
-    print_bytes(block->bytes, block->size, out);
+    if (done < block->size) {
+        fprintf(out, "        %08" PRIx64 "  ", block->linear + done);
+        print_bytes(block->bytes + done, block->size - done, out);
+    }
 }
 
 #define STATS(X)                                                                                                       \

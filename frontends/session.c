@@ -29,6 +29,12 @@ void session_quit(struct session *session, int exit_status)
     session->exit_status = exit_status;
 }
 
+void session_reset(struct session *session)
+{
+    tick86_reset(session->machine);
+    session->resets++;
+}
+
 static void release(struct session *session, unsigned index)
 {
     tick86_key(session->machine, session->held[index].key, false);
@@ -58,7 +64,7 @@ void session_press(struct session *session, const enum key_code *keys, unsigned 
 
 uint64_t session_next_release(const struct session *session)
 {
-    uint64_t next = UINT64_MAX;
+    uint64_t next = typing_next(&session->typing);
 
     for (unsigned n = 0; n < session->held_count; n++) {
         next = session->held[n].at_ns < next ? session->held[n].at_ns : next;
@@ -75,6 +81,7 @@ void session_release_due(struct session *session)
             release(session, n);
         }
     }
+    typing_run(session);
 }
 
 void session_release_all(struct session *session)
@@ -179,6 +186,7 @@ void session_flush_disks(struct session *session)
 
 void session_close(struct session *session)
 {
+    typing_cancel(session);
     for (unsigned n = 0; n < TICK86_DISKS; n++) {
         block_close(session->media[n]);
         session->media[n] = NULL;

@@ -2,6 +2,7 @@
 #ifndef FRONTENDS_SESSION_H
 #define FRONTENDS_SESSION_H
 
+#include "frontends/typing.h"
 #include "machine/tick86.h"
 
 #include <stdbool.h>
@@ -9,8 +10,14 @@
 
 enum { SESSION_KEYS = 32, SESSION_TEXT_MAX = 160, SESSION_SCREEN_MAX = 128 * 1024 };
 
+struct net;
+struct travel;
+
 struct session {
     struct tick86 *machine;
+    struct net *net; /* NULL: no network card */
+    struct travel *travel; /* snapshots, recordings, history; NULL: none of that */
+    bool has_debugger;     /* who stops the machine wants it to stay */
     const char *name;
     bool is_stopped;       /* by -S, stop, or the end of the guest */
     const char *why_stopped;
@@ -22,12 +29,18 @@ struct session {
     const char *floppy_paths[TICK86_FLOPPIES];
     bool is_cdrom[TICK86_DISKS];
     unsigned mouse_buttons;
+    /* What main does when the machine has stopped by itself, for those who step it. */
+    void (*on_stop)(void *context, enum tick86_stop stop);
+    void *on_stop_context;
+    void *reverse; /* not NULL: the run is recorded and can go backwards */
+    uint64_t resets;
     /* Keys to be released when guest time comes. */
     struct {
         enum key_code key;
         uint64_t at_ns;
     } held[SESSION_KEYS];
     unsigned held_count;
+    struct typing typing; /* pasted text and the like */
     /* The monitor's run: the guest goes on up to a point of guest time and then stops. */
     struct {
         bool is_active;
@@ -41,10 +54,12 @@ struct session {
 void session_stop(struct session *session, const char *why);
 void session_cont(struct session *session);
 void session_quit(struct session *session, int exit_status);
+/* Resets the machine, and counts that. */
+void session_reset(struct session *session);
 
 /* Presses the keys together and releases them `hold_ms` of guest time later. */
 void session_press(struct session *session, const enum key_code *keys, unsigned count, unsigned hold_ms);
-/* Guest time of the next release, UINT64_MAX when there is none; and the releases that are due. */
+/* Guest time of the next release or key to be typed, UINT64_MAX when there is none; and what of these is due. */
 uint64_t session_next_release(const struct session *session);
 void session_release_due(struct session *session);
 void session_release_all(struct session *session);

@@ -1,11 +1,14 @@
 /* info.c - what the monitor's `info` shows, as text; see tick86.h. Looks only, and changes nothing. */
 #include "machine/machine.h"
 
+#include "devices/pci.h"
+
 #include "cpu/cpu.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { ELEMENTS_A_LINE = 16, ELEMENTS_MAX = 256 };
@@ -178,9 +181,11 @@ static void info_qtree(const struct tick86 *machine, const struct out *out)
         if (machine->chips[chip] == NULL) {
             continue;
         }
-        say(out, "%s: %s, %s\n", place->name, place->class->name, place->class->doc);
-        if (place->devfn != PC_NOT_PCI) {
-            say(out, "  pci 00:%02x.%d\n", (unsigned)place->devfn >> 3, place->devfn & 7);
+        struct device *dev = machine->chips[chip];
+        const struct pci_function *pci = pci_function_of(dev);
+        say(out, "%s: %s, %s\n", place->name, dev->class->name, dev->class->doc);
+        if (pci != NULL) {
+            say(out, "  pci 00:%02x.%d\n", pci->devfn >> 3u, pci->devfn & 7u);
         }
         for (unsigned n = 0; n < PC_PORT_RANGES && place->ports[n].count != 0; n++) {
             const struct port_range *range = &place->ports[n];
@@ -233,7 +238,7 @@ static void info_clock(const struct tick86 *machine, const struct out *out)
     const struct clock *clock = &machine->clock;
     uint64_t now = clock_now(clock);
 
-    say(out, "icount     %" PRIu64 "\nnow        %" PRIu64 " ns\nns/insn    %" PRIu64 " / 65536\n", cpu_icount(machine->cpu),
+    say(out, "icount     %" PRIu64 "\nnow        %" PRIu64 " ns\nns/insn    %" PRIu64 " / 65536\n", machine_icount(machine),
         now, clock->ns_per_insn_q16);
     for (uint32_t n = 0; n < clock->event_count; n++) {
         const struct event *event = clock->events[n];
@@ -294,6 +299,13 @@ bool tick86_info(struct tick86 *machine, const char *what, tick86_put_fn *put, v
     if (strcmp(what, "cpu") == 0) {
         say_fields(&out, cpu_fields, machine->cpu, 0);
         return true;
+    }
+    if (strncmp(what, "cpu", 3) == 0 && what[3] >= '0' && what[3] <= '9') {
+        unsigned long number = strtoul(&what[3], NULL, 10);
+        if (number < machine->cpu_count) {
+            say_fields(&out, cpu_fields, machine->cpus[number], 0);
+            return true;
+        }
     }
     for (unsigned chip = 0; chip < PC_CHIPS; chip++) {
         const struct device *dev = machine->chips[chip];

@@ -16,6 +16,8 @@
 #include "devices/mc146818.h"
 #include "devices/ns16550.h"
 #include "machine/cpu_pins.h"
+#include "machine/debug.h"
+#include "machine/history.h"
 #include "machine/kernel_loader.h"
 #include "machine/serial_input.h"
 
@@ -41,23 +43,27 @@ enum {
 
 static int acknowledge(void *context)
 {
-    struct tick86 *machine = context;
+    const struct processor *processor = context;
+    struct tick86 *machine = processor->machine;
 
     return i8259_acknowledge(machine->chips[PC_PIC0], machine->chips[PC_PIC1]);
 }
 
+/* A board has one FERR# line, that of the first processor (Intel MultiProcessor Specification 1.4, 3.6.1). */
 static void drive_ferr(void *context, bool level)
 {
-    struct tick86 *machine = context;
+    const struct processor *processor = context;
 
-    cpu_pins_drive_ferr(machine->chips[PC_PINS], level);
+    if (processor->number == 0) {
+        cpu_pins_drive_ferr(processor->machine->chips[PC_PINS], level);
+    }
 }
 
 static uint64_t retired(void *context)
 {
     const struct tick86 *machine = context;
 
-    return machine->cpu != NULL ? cpu_icount(machine->cpu) : 0;
+    return machine->cpu != NULL ? machine_icount(machine) : 0;
 }
 
 /* An event is due earlier than anybody thought when this slice began: end it and think again. */
@@ -70,9 +76,52 @@ static void deadline_is_sooner(void *context)
     }
 }
 
+/* PAUSE. */
+static void spin(void *context)
+{
+    const struct processor *processor = context;
+
+    schedule_end_turn(processor->machine);
+}
+
+/* `context` is any processor. */
 static void map_changed(void *context)
 {
-    cpu_map_changed(context);
+    struct cpu *first = context;
+    struct cpu *cpu = first;
+
+    do {
+        cpu_map_changed(cpu);
+        cpu = cpu_next_peer(cpu);
+    } while (cpu != first);
+}
+
+static void flags_cleared(void *context)
+{
+    struct cpu *first = context;
+    struct cpu *cpu = first;
+
+    do {
+        cpu_revoke_writes(cpu);
+        cpu = cpu_next_peer(cpu);
+    } while (cpu != first);
+}
+
+static void put_byte(void *context, uint8_t byte)
+{
+    const struct sink_front *sink = context;
+
+    if (!history_is_in_past(sink->machine)) { /* what was said once is not said again */
+        sink->inner->put(sink->inner->context, byte);
+    }
+}
+
+static struct byte_sink *front_sink(struct tick86 *machine, unsigned n, struct byte_sink *inner)
+{
+    struct sink_front *sink = &machine->sinks[n];
+
+    *sink = (struct sink_front){ { sink, put_byte }, inner, machine };
+    return inner != NULL ? &sink->front : NULL;
 }
 
 /* ---- creation ---- */
@@ -100,6 +149,9 @@ static bool check_config(const struct tick86_config *config, struct error *err)
             return error_set(err, "disk %u has no image", n);
         }
     }
+    if (config->cpus > TICK86_CPUS_MAX) {
+        return error_set(err, "cannot build a machine with %u processors: 1 to %d", config->cpus, TICK86_CPUS_MAX);
+    }
     if (config->kernel.size != 0 && config->loader_rom.size == 0) {
         return error_set(err, "cannot boot kernel '%s' without the loader ROM", config->kernel.name);
     }
@@ -109,15 +161,20 @@ static bool check_config(const struct tick86_config *config, struct error *err)
     return true;
 }
 
-static bool copy_rom(struct memory *memory, uint8_t **bytes, const char *name, const struct tick86_blob *blob,
-                     uint64_t size, uint64_t ident, struct error *err)
+/* A ROM of `size` bytes: the caller's own pages where they fit, since stores never reach them, else a copy in `*copy`. */
+static bool place_rom(struct memory *memory, uint8_t **copy, const char *name, const struct tick86_blob *blob,
+                      uint64_t size, uint64_t ident, struct error *err)
 {
-    *bytes = calloc(1, (size_t)size);
-    if (*bytes == NULL) {
-        return error_set(err, "out of memory for the %s", name);
+    uint8_t *bytes = (uint8_t *)(uintptr_t)blob->bytes;
+
+    if (blob->size != size || (uintptr_t)bytes % GUEST_PAGE_SIZE != 0) {
+        bytes = *copy = calloc(1, (size_t)size);
+        if (bytes == NULL) {
+            return error_set(err, "out of memory for the %s", name);
+        }
+        memcpy(bytes, blob->bytes, blob->size);
     }
-    memcpy(*bytes, blob->bytes, blob->size);
-    return memory_init(memory, name, *bytes, size, ident, true, err);
+    return memory_init(memory, name, bytes, size, ident, true, err);
 }
 
 /* The identity ranges of the memories follow one another. */
@@ -133,7 +190,7 @@ static bool create_memories(struct tick86 *machine, const struct tick86_config *
         return false;
     }
     ident += config->vram_bytes;
-    if (!copy_rom(&machine->bios, &machine->bios_bytes, "bios", &config->bios, config->bios.size, ident, err)) {
+    if (!place_rom(&machine->bios, &machine->bios_bytes, "bios", &config->bios, config->bios.size, ident, err)) {
         return false;
     }
     ident += config->bios.size;
@@ -143,33 +200,49 @@ static bool create_memories(struct tick86 *machine, const struct tick86_config *
             size *= 2;
         }
         machine->has_vga_bios = true;
-        return copy_rom(&machine->vga_bios, &machine->vga_bios_bytes, "vga bios", &config->vga_bios, size, ident, err);
+        if (!place_rom(&machine->vga_bios, &machine->vga_bios_bytes, "vga bios", &config->vga_bios, size, ident, err)) {
+            return false;
+        }
+        ident += size;
     }
-    return true;
+    return nics_create_roms(machine, config, ident, err);
 }
 
-static bool create_cpu(struct tick86 *machine, const struct tick86_config *config, struct error *err)
+static bool create_cpus(struct tick86 *machine, const struct tick86_config *config, struct error *err)
 {
     struct memory *memories[] = { &machine->ram, &machine->vram, &machine->bios, &machine->vga_bios };
-    struct cpu_board board = { .context = machine,
-                               .acknowledge = acknowledge,
-                               .ferr = drive_ferr,
-                               .space = machine->space,
-                               .ports = machine->ports,
-                               .clock = &machine->clock,
-                               .log = &machine->log };
+    unsigned count = config->cpus != 0 ? config->cpus : 1;
 
-    machine->cpu = cpu_create(&board, config->use_block_cache, err);
-    if (machine->cpu == NULL) {
-        return false;
+    for (unsigned n = 0; n < count; n++) {
+        machine->processors[n] = (struct processor){ .machine = machine, .number = n };
+        struct cpu_board board = { .context = &machine->processors[n],
+                                   .acknowledge = acknowledge,
+                                   .ferr = drive_ferr,
+                                   .spin = count > 1 ? spin : NULL,
+                                   .is_application = n != 0,
+                                   .space = machine->space,
+                                   .ports = machine->ports,
+                                   .clock = &machine->clock,
+                                   .log = &machine->log };
+        struct cpu *cpu = cpu_create(&board, config->use_block_cache, err);
+        if (cpu == NULL) {
+            return false;
+        }
+        machine->cpus[machine->cpu_count++] = cpu;
+        cpu_seed_random(cpu, config->random_seed + n * UINT64_C(0x9e3779b97f4a7c15));
+        cpu_join(cpu, machine->cpus[0]);
     }
-    cpu_seed_random(machine->cpu, config->random_seed);
+    schedule_init(machine, config->schedule_seed);
     for (unsigned n = 0; n < sizeof memories / sizeof memories[0]; n++) {
         /* Both callbacks of a memory get one context, which the CPU sets again when it finds code. */
-        memories[n]->code_written_context = machine->cpu;
-        memories[n]->flags_cleared = map_changed;
+        memories[n]->code_written_context = machine->cpus[0];
+        memories[n]->flags_cleared = flags_cleared;
     }
-    space_on_change(machine->space, map_changed, machine->cpu);
+    for (unsigned n = 0; n < TICK86_NICS; n++) {
+        machine->nics[n].rom.code_written_context = machine->cpus[0];
+        machine->nics[n].rom.flags_cleared = map_changed;
+    }
+    space_on_change(machine->space, map_changed, machine->cpus[0]);
     return true;
 }
 
@@ -186,7 +259,7 @@ static unsigned common_properties(struct tick86 *machine, const struct tick86_co
     static const char *const cd_names[TICK86_DISKS] = { "cd0", "cd1", "cd2", "cd3" };
     unsigned count = 0;
 
-    properties[count++] = (struct property){ .name = "cpu", .pointer = machine->cpu };
+    properties[count++] = (struct property){ .name = "machine", .pointer = machine };
     properties[count++] = (struct property){ .name = "ram", .pointer = &machine->ram };
     properties[count++] = (struct property){ .name = "bios", .pointer = &machine->bios };
     properties[count++] = (struct property){ .name = "vram", .pointer = &machine->vram };
@@ -263,7 +336,7 @@ static bool create_chips(struct tick86 *machine, const struct tick86_config *con
     for (unsigned chip = 0; chip < PC_CHIPS; chip++) {
         struct property properties[PROPERTIES_MAX] = { { 0 } };
         const struct placement *place = &pc_board[chip];
-        if (!is_on_board(config, chip)) {
+        if (place->class == NULL || !is_on_board(config, chip)) {
             continue;
         }
         unsigned count = own_properties(machine, config, chip, properties);
@@ -274,7 +347,7 @@ static bool create_chips(struct tick86 *machine, const struct tick86_config *con
             return false;
         }
     }
-    return pc_wire(machine->chips, exit_port, err);
+    return pc_wire(machine->chips, exit_port, err) && nics_create(machine, config, &surroundings, err);
 }
 
 /* ---- what the firmware is told ---- */
@@ -358,7 +431,7 @@ static void fill_cmos(struct tick86 *machine, const struct tick86_config *config
     uint64_t low = i440fx_low_memory(config->ram_bytes);
     struct mc146818_pc_config cmos = { .ram_below_4g_bytes = low,
                                        .ram_above_4g_bytes = config->ram_bytes - low,
-                                       .cpus = 1,
+                                       .cpus = (uint8_t)machine->cpu_count,
                                        .boot_order = config->boot_order != NULL ? config->boot_order : "cd" };
 
     for (unsigned n = 0; n < TICK86_DISKS; n++) {
@@ -379,12 +452,12 @@ static bool build(struct tick86 *machine, const struct tick86_config *config, st
     if (machine->space == NULL || machine->ports == NULL) {
         return error_set(err, "out of memory for the machine");
     }
-    if (!create_memories(machine, config, err) || !create_cpu(machine, config, err) ||
+    if (!create_memories(machine, config, err) || !create_cpus(machine, config, err) ||
         !create_chips(machine, config, err) || !add_firmware_files(machine, config, err)) {
         return false;
     }
     fill_cmos(machine, config);
-    tick86_reset(machine); /* again, now that the wires lead somewhere */
+    machine_reset(machine); /* again, now that the wires lead somewhere */
     return true;
 }
 
@@ -398,14 +471,21 @@ struct tick86 *tick86_create(const struct tick86_config *config, struct error *e
         error_set(err, "out of memory for the machine");
         return NULL;
     }
-    machine->dead_since_ns = CLOCK_NEVER;
+    machine->run.dead_since_ns = CLOCK_NEVER;
+    struct tick86_config own = *config;
+    media_init(machine, &own);
+    for (unsigned n = 0; n < TICK86_SERIAL_PORTS; n++) {
+        own.serial[n] = front_sink(machine, n, config->serial[n]);
+    }
+    own.debugcon = front_sink(machine, TICK86_SERIAL_PORTS, config->debugcon);
     log_init(&machine->log, config->log_sink, config->log_context, config->log_level);
     clock_init(&machine->clock, config->ns_per_insn_q16 != 0 ? config->ns_per_insn_q16 : ONE_NS_AN_INSN, retired,
                deadline_is_sooner, machine);
-    if (!build(machine, config, err)) {
+    if (!build(machine, &own, err)) {
         tick86_destroy(machine);
         return NULL;
     }
+    dirty_init(machine);
     return machine;
 }
 
@@ -414,16 +494,23 @@ void tick86_destroy(struct tick86 *machine)
     if (machine == NULL) {
         return;
     }
+    tick86_history_stop(machine);
+    dirty_free(machine);
+    input_list_free(&machine->gate.queue);
     for (unsigned chip = PC_CHIPS; chip-- > 0;) {
         device_destroy(machine->chips[chip]);
     }
+    debug_destroy(machine);
     space_destroy(machine->space);
     ports_destroy(machine->ports);
-    cpu_destroy(machine->cpu);
+    for (unsigned n = 0; n < machine->cpu_count; n++) {
+        cpu_destroy(machine->cpus[n]);
+    }
     memory_destroy(&machine->ram);
     memory_destroy(&machine->vram);
     memory_destroy(&machine->bios);
     memory_destroy(&machine->vga_bios);
+    nics_destroy_roms(machine);
     free(machine->bios_bytes);
     free(machine->vga_bios_bytes);
     free(machine);
@@ -457,7 +544,18 @@ static bool take_stop(struct tick86 *machine, enum tick86_stop *stop)
     return true;
 }
 
-/* In HLT: lets time pass to the next event, but not past until_ns. A guest that halted with interrupts off gets one more
+/* Whether an interrupt could wake a processor from HLT. */
+static bool can_be_woken(const struct tick86 *machine)
+{
+    for (unsigned n = 0; n < machine->cpu_count; n++) {
+        if (machine->cpus[n]->halted_state == CPU_HALTED && (machine->cpus[n]->eflags & FLAG_IF) != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* With all processors in HLT: lets time pass to the next event, but not past until_ns. A guest that halted with interrupts off gets one more
  * second, in which disks and serial ports finish what they were told. False when it is dead. */
 static bool wait_for_event(struct tick86 *machine, uint64_t until_ns)
 {
@@ -465,13 +563,13 @@ static bool wait_for_event(struct tick86 *machine, uint64_t until_ns)
     uint64_t next = clock_next_deadline(&machine->clock);
     uint64_t target = next < until_ns ? next : until_ns;
 
-    if ((machine->cpu->eflags & FLAG_IF) != 0) {
-        machine->dead_since_ns = CLOCK_NEVER;
+    if (can_be_woken(machine)) {
+        machine->run.dead_since_ns = CLOCK_NEVER;
     } else {
-        if (machine->dead_since_ns == CLOCK_NEVER) {
-            machine->dead_since_ns = now;
+        if (machine->run.dead_since_ns == CLOCK_NEVER) {
+            machine->run.dead_since_ns = now;
         }
-        uint64_t end = machine->dead_since_ns + NS_PER_SECOND;
+        uint64_t end = machine->run.dead_since_ns + NS_PER_SECOND;
         if (now >= end) {
             return false;
         }
@@ -494,10 +592,13 @@ static uint64_t smaller(uint64_t a, uint64_t b)
 /* Runs up to whatever comes first. `insns` is at least 1. */
 static void run_slice(struct tick86 *machine, uint64_t until_ns, uint64_t insns)
 {
-    uint64_t deadline = smaller(clock_next_deadline(&machine->clock), until_ns);
+    uint64_t deadline = smaller(smaller(clock_next_deadline(&machine->clock), schedule_turn_end(machine)), until_ns);
     uint64_t count = smaller(smaller(insns, SLICE_MAX), clock_insns_until(&machine->clock, deadline));
 
-    machine->dead_since_ns = CLOCK_NEVER;
+    if (machine->debug != NULL) {
+        count = debug_limit(machine, count);
+    }
+    machine->run.dead_since_ns = CLOCK_NEVER;
     machine->is_running = true;
     cpu_run(machine->cpu, (uint32_t)count);
     machine->is_running = false;
@@ -505,25 +606,42 @@ static void run_slice(struct tick86 *machine, uint64_t until_ns, uint64_t insns)
 
 enum tick86_stop tick86_run(struct tick86 *machine, uint64_t until_ns, uint64_t max_insns)
 {
-    struct cpu *cpu = machine->cpu;
-    uint64_t start = cpu_icount(cpu);
+    uint64_t start = machine_icount(machine);
     uint64_t end = max_insns < UINT64_MAX - start ? start + max_insns : UINT64_MAX;
     enum tick86_stop stop;
 
+    if (machine->debug != NULL) {
+        debug_before_run(machine);
+    }
     for (;;) {
         clock_run_due(&machine->clock);
+        if (machine->debug != NULL && debug_take_stop(machine)) {
+            return STOP_DEBUG;
+        }
         if (take_stop(machine, &stop)) {
             return stop;
         }
-        if (cpu_icount(cpu) >= end || clock_now(&machine->clock) >= until_ns) {
+        if (input_apply_due(machine)) {
+            continue;
+        }
+        if (machine->debug != NULL && debug_step_is_done(machine)) {
             return STOP_BUDGET;
         }
-        if (cpu->halted_state == CPU_HALTED && !cpu_has_work(cpu) && (cpu->pending & PENDING_DEBUG) == 0) {
-            if (!wait_for_event(machine, until_ns)) {
+        if (machine_icount(machine) >= end || clock_now(&machine->clock) >= until_ns) {
+            return STOP_BUDGET;
+        }
+        uint64_t pause_ns = until_ns, pause = end;
+        history_step(machine, &pause);
+        pause_ns = smaller(pause_ns, history_pause_ns(machine));
+        if (!input_limit(machine, &pause_ns, &pause)) {
+            return STOP_MISSED;
+        }
+        if (!schedule_pick(machine)) {
+            if (!wait_for_event(machine, pause_ns)) {
                 return STOP_DEAD;
             }
         } else {
-            run_slice(machine, until_ns, end - cpu_icount(cpu));
+            run_slice(machine, pause_ns, pause - machine_icount(machine));
         }
     }
 }
@@ -538,7 +656,7 @@ void tick86_request_stop(struct tick86 *machine)
 
 uint64_t tick86_icount(const struct tick86 *machine)
 {
-    return cpu_icount(machine->cpu);
+    return machine_icount(machine);
 }
 
 uint64_t tick86_now_ns(const struct tick86 *machine)
@@ -546,9 +664,24 @@ uint64_t tick86_now_ns(const struct tick86 *machine)
     return clock_now(&machine->clock);
 }
 
+unsigned tick86_cpu_count(const struct tick86 *machine)
+{
+    return machine->cpu_count;
+}
+
 bool tick86_is_halted(const struct tick86 *machine)
 {
-    return machine->cpu->halted_state == CPU_HALTED;
+    for (unsigned n = 0; n < machine->cpu_count; n++) {
+        if (machine->cpus[n]->halted_state == CPU_RUNNING) {
+            return false;
+        }
+    }
+    return true;
+}
+
+uint64_t tick86_idle_until_ns(const struct tick86 *machine)
+{
+    return schedule_is_idle(machine) ? clock_next_deadline(&machine->clock) : 0;
 }
 
 uint32_t tick86_debug_exit_value(const struct tick86 *machine)
@@ -558,9 +691,9 @@ uint32_t tick86_debug_exit_value(const struct tick86 *machine)
     return dev != NULL ? isa_debug_exit_value(dev) : 0;
 }
 
-/* ---- inputs ---- */
+/* ---- reset and load ---- */
 
-void tick86_reset(struct tick86 *machine)
+void machine_reset(struct tick86 *machine)
 {
     space_begin(machine->space);
     for (unsigned chip = 0; chip < PC_CHIPS; chip++) {
@@ -570,73 +703,48 @@ void tick86_reset(struct tick86 *machine)
         }
     }
     space_commit(machine->space);
-    cpu_reset(machine->cpu, false);
+    for (unsigned n = 0; n < machine->cpu_count; n++) {
+        cpu_reset(machine->cpus[n], false);
+    }
+    schedule_reset(machine);
     /* Whoever drove a wire while it was reset asked for nothing. */
     cpu_pins_take(machine->chips[PC_PINS], REQUEST_DEBUG_EXIT | REQUEST_POWEROFF | REQUEST_RESET);
 }
 
-void tick86_power_button(struct tick86 *machine)
+void machine_loaded(struct tick86 *machine)
 {
-    cpu_pins_press_power(machine->chips[PC_PINS]);
+    for (unsigned n = 0; n < machine->cpu_count; n++) {
+        cpu_loaded(machine->cpus[n]);
+    }
+    schedule_loaded(machine);
 }
 
-void tick86_nmi(struct tick86 *machine)
+void machine_revoke_writes(struct tick86 *machine)
 {
-    cpu_pins_pulse_nmi(machine->chips[PC_PINS]);
-}
-
-void tick86_key(struct tick86 *machine, enum key_code key, bool pressed)
-{
-    i8042_key(machine->chips[PC_KBC], key, pressed);
-}
-
-void tick86_mouse(struct tick86 *machine, int dx, int dy, int dz, unsigned buttons)
-{
-    i8042_mouse(machine->chips[PC_KBC], dx, dy, dz, buttons);
-}
-
-size_t tick86_serial_input(struct tick86 *machine, unsigned port, const uint8_t *bytes, size_t size)
-{
-    BUG_ON(port >= TICK86_SERIAL_PORTS);
-    return serial_input_put(machine->chips[PC_COM1_INPUT + port], bytes, size);
-}
-
-void tick86_serial_break(struct tick86 *machine, unsigned port)
-{
-    BUG_ON(port >= TICK86_SERIAL_PORTS);
-    ns16550_receive_break(machine->chips[PC_COM1 + port]);
-}
-
-void tick86_set_ratio(struct tick86 *machine, uint64_t ns_per_insn_q16)
-{
-    clock_set_ratio(&machine->clock, ns_per_insn_q16 == 0 ? 1 : smaller(ns_per_insn_q16, RATIO_MAX));
-}
-
-bool tick86_change_medium(struct tick86 *machine, unsigned drive, struct block_backend *backend, bool force,
-                          struct error *err)
-{
-    return piix3_ide_set_medium(machine->chips[PC_IDE], drive, backend, force, err);
-}
-
-bool tick86_change_floppy(struct tick86 *machine, unsigned drive, struct block_backend *backend, struct error *err)
-{
-    return i82077_set_medium(machine->chips[PC_FDC], drive, backend, err);
+    for (unsigned n = 0; n < machine->cpu_count; n++) {
+        cpu_revoke_writes(machine->cpus[n]);
+    }
 }
 
 /* ---- hash ---- */
 
-/* The processor without what depends on how it got here: flags that were not computed yet, and notes to itself. */
+void machine_canonical_cpu(const struct cpu *cpu, struct cpu *copy)
+{
+    *copy = *cpu;
+    copy->flags_result = cpu_get_eflags(cpu);
+    copy->flags_x = 0;
+    copy->pending &= PENDING_DEBUG;
+    if (copy->shadow_icount != cpu_icount(cpu)) {
+        copy->shadow_icount = ~UINT64_C(0);
+        copy->shadow_is_mov_ss = false;
+    }
+}
+
 static uint64_t hash_cpu(const struct cpu *cpu, uint64_t seed)
 {
-    struct cpu copy = *cpu;
+    struct cpu copy;
 
-    copy.flags_result = cpu_get_eflags(cpu);
-    copy.flags_x = 0;
-    copy.pending &= PENDING_DEBUG;
-    if (copy.shadow_icount != cpu_icount(cpu)) {
-        copy.shadow_icount = ~UINT64_C(0);
-        copy.shadow_is_mov_ss = false;
-    }
+    machine_canonical_cpu(cpu, &copy);
     return state_hash(cpu_fields, &copy, seed);
 }
 
@@ -656,8 +764,14 @@ static uint64_t hash_memory(const struct memory *memory, uint64_t seed)
 
 uint64_t tick86_hash(const struct tick86 *machine, bool with_ram)
 {
-    uint64_t hash = hash_cpu(machine->cpu, HASH_SEED);
+    uint64_t hash = HASH_SEED;
 
+    for (unsigned n = 0; n < machine->cpu_count; n++) {
+        hash = hash_cpu(machine->cpus[n], hash);
+    }
+    if (machine->cpu_count > 1) {
+        hash = state_hash(schedule_fields, &machine->schedule, hash);
+    }
     hash = state_hash(clock_fields, &machine->clock, hash);
     for (unsigned chip = 0; chip < PC_CHIPS; chip++) {
         if (machine->chips[chip] != NULL) {
@@ -713,18 +827,20 @@ bool tick86_read_linear(const struct tick86 *machine, uint64_t address, void *by
 
 void tick86_get_stats(const struct tick86 *machine, struct tick86_stats *stats)
 {
-    const struct cpu_stats *from = &machine->cpu->stats;
-
-    *stats = (struct tick86_stats){ .blocks_decoded = from->blocks_decoded,
-                                    .blocks_retired = from->blocks_retired,
-                                    .insns_decoded = from->insns_decoded,
-                                    .dispatches = from->dispatches,
-                                    .tlb_fills = from->tlb_fills,
-                                    .tlb_flushes = from->tlb_flushes,
-                                    .link_misses = from->link_misses,
-                                    .slow_accesses = from->slow_accesses,
-                                    .interrupts = from->interrupts,
-                                    .io_accesses = from->io_accesses };
+    *stats = (struct tick86_stats){ 0 };
+    for (unsigned n = 0; n < machine->cpu_count; n++) {
+        const struct cpu_stats *from = &machine->cpus[n]->stats;
+        stats->blocks_decoded += from->blocks_decoded;
+        stats->blocks_retired += from->blocks_retired;
+        stats->insns_decoded += from->insns_decoded;
+        stats->dispatches += from->dispatches;
+        stats->tlb_fills += from->tlb_fills;
+        stats->tlb_flushes += from->tlb_flushes;
+        stats->link_misses += from->link_misses;
+        stats->slow_accesses += from->slow_accesses;
+        stats->interrupts += from->interrupts;
+        stats->io_accesses += from->io_accesses;
+    }
 }
 
 struct log *tick86_log(struct tick86 *machine)

@@ -28,7 +28,7 @@
 
 #define DEVFN(device, function) ((device) << 3 | (function))
 
-enum { CONFIG_INTERRUPT_PIN = 0x3d };
+enum { CONFIG_INTERRUPT_PIN = 0x3d, FIRST_FREE_SLOT = 3, PCI_SLOTS = 32 };
 
 const struct placement pc_board[PC_CHIPS] = {
     [PC_PINS] = { "cpu_pins", &cpu_pins_class, PC_NOT_PCI,
@@ -108,24 +108,45 @@ const struct placement pc_board[PC_CHIPS] = {
     [PC_DEBUG_EXIT] = { "debug_exit", &isa_debug_exit_class, PC_NOT_PCI,
                         .ports = { { 0x501, 4, 0 } },
                         .wires = { { "exit", PC_PINS, "debug_exit" } } },
+    [PC_NIC0] = { .name = "nic0", .devfn = PC_NOT_PCI },
+    [PC_NIC0 + 1] = { .name = "nic1", .devfn = PC_NOT_PCI },
+    [PC_NIC0 + 2] = { .name = "nic2", .devfn = PC_NOT_PCI },
+    [PC_NIC0 + 3] = { .name = "nic3", .devfn = PC_NOT_PCI },
+    [PC_NIC0 + 4] = { .name = "nic4", .devfn = PC_NOT_PCI },
+    [PC_NIC0 + 5] = { .name = "nic5", .devfn = PC_NOT_PCI },
+    [PC_NIC0 + 6] = { .name = "nic6", .devfn = PC_NOT_PCI },
+    [PC_NIC7] = { .name = "nic7", .devfn = PC_NOT_PCI },
 };
 
-static bool attach_pci(struct device *chips[PC_CHIPS], struct device *dev, const struct placement *place,
-                       struct error *err)
+static bool attach_pci(struct device *chips[PC_CHIPS], struct device *dev, int devfn, struct error *err)
 {
     struct pci_function *pci = pci_function_of(dev);
 
     BUG_ON(pci == NULL);
-    if (place->devfn != 0 && /* the host bridge attaches itself */
-        !pci_bus_attach(i440fx_pci_bus(chips[PC_HOST_BRIDGE]), pci, (uint8_t)place->devfn, err)) {
+    if (devfn != 0 && /* the host bridge attaches itself */
+        !pci_bus_attach(i440fx_pci_bus(chips[PC_HOST_BRIDGE]), pci, (uint8_t)devfn, err)) {
         return false;
     }
     unsigned interrupt_pin = pci->config[CONFIG_INTERRUPT_PIN];
     if (interrupt_pin != 0) {
         pci->intx.sink = chips[PC_ISA_BRIDGE];
-        pci->intx.pin = piix3_pin((unsigned)place->devfn >> 3, interrupt_pin - 1);
+        pci->intx.pin = piix3_pin((unsigned)devfn >> 3, interrupt_pin - 1);
     }
     return true;
+}
+
+bool pc_attach_pci_card(struct device *chips[PC_CHIPS], struct device *dev, unsigned slot, struct error *err)
+{
+    const struct pci_bus *bus = i440fx_pci_bus(chips[PC_HOST_BRIDGE]);
+
+    if (slot == 0) {
+        for (slot = FIRST_FREE_SLOT; slot < PCI_SLOTS && bus->functions[DEVFN(slot, 0)] != NULL; slot++) {
+        }
+    }
+    if (slot >= PCI_SLOTS) {
+        return error_set(err, "there is no PCI slot for %s", dev->name);
+    }
+    return attach_pci(chips, dev, (int)DEVFN(slot, 0), err);
 }
 
 static void map_ports(struct device *dev, const struct placement *place, uint16_t debug_exit_port)
@@ -152,7 +173,7 @@ bool pc_wire(struct device *chips[PC_CHIPS], uint16_t debug_exit_port, struct er
                 return false;
             }
         }
-        if (place->devfn != PC_NOT_PCI && !attach_pci(chips, chips[chip], place, err)) {
+        if (place->devfn != PC_NOT_PCI && !attach_pci(chips, chips[chip], place->devfn, err)) {
             return false;
         }
         map_ports(chips[chip], place, debug_exit_port);

@@ -27,6 +27,8 @@ enum pc_chip {
     PC_FW_CFG,
     PC_DEBUGCON,
     PC_DEBUG_EXIT,
+    PC_NIC0, /* to PC_NIC7: what the user asked for, placed by machine/nics.c; their rows have no class */
+    PC_NIC7 = PC_NIC0 + 7,
     PC_CHIPS
 };
 
@@ -46,7 +48,7 @@ struct wire {
 
 struct placement {
     const char *name;
-    const struct device_class *class;
+    const struct device_class *class; /* NULL: chosen by the configuration */
     int devfn; /* PC_NOT_PCI, or device << 3 | function */
     struct port_range ports[PC_PORT_RANGES]; /* ends with count 0 */
     struct wire wires[PC_WIRES];             /* ends with output NULL */
@@ -56,5 +58,8 @@ extern const struct placement pc_board[PC_CHIPS];
 /* Connects the wires, INTA# lines and PCI functions of the chips that are there (chips[] by enum pc_chip; NULL: left out)
  * and maps their ports. `debug_exit_port` replaces the table's 501h. */
 bool pc_wire(struct device *chips[PC_CHIPS], uint16_t debug_exit_port, struct error *err);
+
+/* Puts a PCI chip into device `slot` (0: the first free one from 3 on), function 0, and wires its INTx. */
+bool pc_attach_pci_card(struct device *chips[PC_CHIPS], struct device *dev, unsigned slot, struct error *err);
 
 #endif

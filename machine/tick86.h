@@ -22,7 +22,8 @@
 
 struct tick86;
 
-enum { TICK86_DISKS = 4, TICK86_FLOPPIES = 2, TICK86_SERIAL_PORTS = 2, TICK86_OPTION_ROMS = 8, TICK86_MODULES_MAX = 15 };
+enum { TICK86_DISKS = 4, TICK86_FLOPPIES = 2, TICK86_SERIAL_PORTS = 2, TICK86_OPTION_ROMS = 8, TICK86_MODULES_MAX = 15,
+       TICK86_NICS = 8, TICK86_CPUS_MAX = 32 };
 
 /* A file's bytes in memory; the caller keeps them until the machine is destroyed. */
 struct tick86_blob {
@@ -36,6 +37,22 @@ enum tick86_drive_kind { DRIVE_NONE, DRIVE_DISK, DRIVE_CDROM, DRIVE_FLOPPY };
 struct tick86_drive {
     enum tick86_drive_kind kind;
     struct block_backend *backend; /* a CD-ROM drive may be empty: a backend of 0 sectors, or NULL */
+};
+
+/* A network card. */
+enum tick86_nic_model { NIC_NONE, NIC_E1000, NIC_RTL8139, NIC_RTL8139C, NIC_NE2K_PCI, NIC_NE2K_ISA };
+
+struct tick86_nic {
+    enum tick86_nic_model model;
+    uint8_t mac[6];
+    unsigned slot;          /* PCI device number, 1 to 31; 0: the first that is free from 3 on */
+    uint16_t iobase;        /* NIC_NE2K_ISA: 0 is 300h */
+    uint8_t irq;            /* NIC_NE2K_ISA: 0 is 9 */
+    struct tick86_blob rom; /* PCI option ROM, which boots from the network; may be empty */
+    struct packet_sink sink; /* what the guest sends; the functions may be NULL */
+    /* Sees every frame that passes the card's plug, in order, with guest time; may be NULL. A replay shows the same. */
+    void (*tap)(void *context, uint64_t time_ns, bool is_from_guest, const uint8_t *frame, size_t size);
+    void *tap_context;
 };
 
 struct tick86_config {
@@ -62,10 +79,13 @@ struct tick86_config {
     struct byte_sink *serial[TICK86_SERIAL_PORTS];
     bool serial_true_rate;      /* characters take their true time on the line, else a microsecond at most */
     struct byte_sink *debugcon; /* port 402h */
+    struct tick86_nic nics[TICK86_NICS]; /* copied, but not what it points to */
     bool debug_exit;            /* isa-debug-exit at port 501h */
     uint32_t debug_exit_port;   /* 0: 501h */
     uint64_t rtc_base_seconds;  /* calendar time at power-on, seconds since 1970 */
     uint64_t random_seed;       /* of what RDRAND and RDSEED read */
+    unsigned cpus;              /* processors, 1 to TICK86_CPUS_MAX; 0: 1 */
+    uint64_t schedule_seed;     /* 0: equal turns in order; another seed is another schedule */
     uint64_t ns_per_insn_q16;   /* 16.16; 0: 65536, one nanosecond an instruction */
     bool use_block_cache;       /* false: --self-check=slow, every instruction decoded anew, no chaining or fusion */
     log_sink_fn *log_sink;
@@ -85,7 +105,9 @@ enum tick86_stop {
     STOP_TRIPLE_FAULT,/* likewise, after a triple fault */
     STOP_DEBUG_EXIT,  /* isa-debug-exit was written: see tick86_debug_exit_value */
     STOP_DEAD,        /* HLT with interrupts off and no event that could ever wake it, and no NMI source */
-    STOP_REQUESTED    /* tick86_request_stop was called (by a sink during the run) */
+    STOP_REQUESTED,   /* tick86_request_stop was called (by a sink during the run) */
+    STOP_DEBUG,       /* at a breakpoint: tick86_debug.h */
+    STOP_MISSED       /* a replay: the guest is not where the next input belongs (tick86_travel.h) */
 };
 
 /* Runs until guest time `until_ns` or until `max_insns` more instructions have retired, whichever is first (UINT64_MAX:
@@ -96,11 +118,14 @@ enum tick86_stop tick86_run(struct tick86 *machine, uint64_t until_ns, uint64_t 
 /* Makes tick86_run come back after the current instruction; callable from sinks while it runs. */
 void tick86_request_stop(struct tick86 *machine);
 
-/* Retired instructions and guest nanoseconds since power-on. */
+/* Retired instructions, of all processors together, and guest nanoseconds since power-on. */
 uint64_t tick86_icount(const struct tick86 *machine);
 uint64_t tick86_now_ns(const struct tick86 *machine);
-/* True when the CPU sits in HLT. */
+unsigned tick86_cpu_count(const struct tick86 *machine);
+/* True when every processor sits in HLT or waits to be started. */
 bool tick86_is_halted(const struct tick86 *machine);
+/* While the guest halts: guest time of the next event, UINT64_MAX when there is none. 0 while it has something to do. */
+uint64_t tick86_idle_until_ns(const struct tick86 *machine);
 uint32_t tick86_debug_exit_value(const struct tick86 *machine);
 
 /* ---- inputs: take effect at the current instruction count ---- */
@@ -119,6 +144,12 @@ bool tick86_change_medium(struct tick86 *machine, unsigned drive, struct block_b
                           struct error *err);
 /* The same for a floppy drive, which has no lock. */
 bool tick86_change_floppy(struct tick86 *machine, unsigned drive, struct block_backend *backend, struct error *err);
+/* A frame arrives at card `nic`: destination address to end of payload, without FCS; a short one is padded to 60 bytes. False
+ * when the card cannot take it now (its ring is full, it is being set up) and nothing has changed: try again after
+ * packet_sink.ready or later. True otherwise, also when the card ignored it (another address, link down, not running). */
+bool tick86_net_input(struct tick86 *machine, unsigned nic, const uint8_t *frame, size_t size);
+/* Plugs the cable in or out. */
+void tick86_net_link(struct tick86 *machine, unsigned nic, bool is_up);
 
 /* ---- looking: never changes the guest ---- */
 

@@ -72,6 +72,9 @@ void memory_written(struct memory *memory, uint64_t offset, unsigned size)
     if ((*flags & PAGE_CODE) != 0 && memory->code_written != NULL) {
         memory->code_written(memory->code_written_context, memory->ident_base + offset, size);
     }
+    if ((*flags & PAGE_DIRTY) == 0 && memory->first_write != NULL) {
+        memory->first_write(memory->first_write_context, memory, offset & ~(uint64_t)PAGE_MASK);
+    }
     *flags = (uint8_t)((*flags & ~PAGE_DISPLAY) | PAGE_DIRTY);
 }
 
@@ -606,15 +609,17 @@ void ports_destroy(struct ports *ports)
     free(ports);
 }
 
-/* Finds out again who answers at each port: the youngest override, or else the owner proper. */
-static void settle_ports(struct ports *ports)
+/* Finds out again who answers at `count` ports from `first`: the youngest override, or else the owner proper. */
+static void settle_ports(struct ports *ports, uint32_t first, uint32_t count)
 {
-    memset(ports->in_charge, 0, sizeof ports->in_charge);
-    for (unsigned pass = 0; pass < 2; pass++) {
+    for (uint32_t port = first; port < first + count; port++) {
+        bool is_override = false;
+        ports->in_charge[port] = 0;
         for (size_t i = 0; i < ports->range_count; i++) {
             const struct port_range *range = &ports->ranges[i];
-            for (uint32_t n = 0; range->is_override == (pass == 1) && n < range->count; n++) {
-                ports->in_charge[range->first + n] = (uint16_t)(i + 1);
+            if (port - range->first < range->count && (range->is_override || !is_override)) {
+                ports->in_charge[port] = (uint16_t)(i + 1);
+                is_override = range->is_override;
             }
         }
     }
@@ -645,7 +650,7 @@ void ports_add(struct ports *ports, uint16_t first_port, unsigned count, unsigne
         check_ports_free(ports, &range);
     }
     ports->ranges[ports->range_count++] = range;
-    settle_ports(ports);
+    settle_ports(ports, first_port, count);
 }
 
 void ports_remove(struct ports *ports, uint16_t first_port, unsigned count, void *owner)
@@ -656,7 +661,10 @@ void ports_remove(struct ports *ports, uint16_t first_port, unsigned count, void
             memmove(&ports->ranges[i], &ports->ranges[i + 1],
                     (ports->range_count - i - 1) * sizeof ports->ranges[0]);
             ports->range_count--;
-            settle_ports(ports);
+            settle_ports(ports, first_port, count);
+            for (; i < ports->range_count; i++) { /* younger ones have another index now */
+                settle_ports(ports, ports->ranges[i].first, ports->ranges[i].count);
+            }
             return;
         }
     }

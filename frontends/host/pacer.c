@@ -1,7 +1,7 @@
 /* pacer.c - keeps guest time at the wall clock's.
  *
  * -time wall: the guest runs in slices of a few milliseconds. Ahead of the wall clock (it halts, and HLT skips time) the
- * caller sleeps; behind it, an instruction is made to last longer. That ratio is changed at most ten times a second, by
+ * caller sleeps, up to the event that the guest waits for when it halts; behind it, an instruction is made to last longer. That ratio is changed at most ten times a second, by
  * what was measured, and is the only thing the guest could notice. After the host stood still the guest catches up at
  * 1.25 times the wall clock's speed; what is more than ten seconds behind is forgiven.
  *
@@ -15,6 +15,8 @@
 enum {
     SLICE_NS = 4000000,          /* host time of one slice, about */
     LEAD_NS = 4000000,           /* how far the guest may be ahead */
+    IDLE_NS_MIN = 1000000,       /* a shorter wait for an event is no sleep of its own */
+    IDLE_NS_MAX = 250000000,
     INTERVAL_NS = 100000000,     /* between changes of the ratio */
     INTERVAL_INSNS_MIN = 100000,
     SLICE_INSNS_MIN = 20000,
@@ -61,6 +63,7 @@ static void rebase(struct pacer *pacer, uint64_t wall_ns, uint64_t guest_ns)
     pacer->guest_base_ns = guest_ns;
     pacer->last_wall_ns = wall_ns;
     pacer->is_started = true;
+    pacer->is_idle = false;
 }
 
 /* The measured speed makes a busy guest keep pace; a part of what it is behind (or ahead) is corrected on top. */
@@ -86,7 +89,21 @@ static void choose_ratio(struct pacer *pacer, int64_t behind_ns, struct pacer_st
     }
 }
 
-struct pacer_step pacer_next(struct pacer *pacer, uint64_t wall_ns, uint64_t guest_ns)
+struct pacer_step pacer_catch_up(struct pacer *pacer, uint64_t wall_ns, uint64_t guest_ns)
+{
+    struct pacer_step step = {0};
+
+    if (pacer->is_started && target_ns(pacer, wall_ns) > guest_ns &&
+        target_ns(pacer, wall_ns) - guest_ns <= FORGIVEN_NS) {
+        pacer->last_wall_ns = wall_ns;
+        step.runs = true;
+        step.until_ns = target_ns(pacer, wall_ns);
+        step.max_insns = (uint64_t)SLICE_NS * 65536 / pacer->host_q16 + 1000;
+    }
+    return step;
+}
+
+struct pacer_step pacer_next(struct pacer *pacer, uint64_t wall_ns, uint64_t guest_ns, uint64_t idle_until_ns)
 {
     struct pacer_step step = {0};
 
@@ -101,6 +118,13 @@ struct pacer_step pacer_next(struct pacer *pacer, uint64_t wall_ns, uint64_t gue
         rebase(pacer, wall_ns, guest_ns);
     }
     uint64_t target = target_ns(pacer, wall_ns);
+    if (idle_until_ns > guest_ns && idle_until_ns >= target + IDLE_NS_MIN) {
+        uint64_t wait = idle_until_ns - target;
+        step.sleep_ns = wait < IDLE_NS_MAX ? wait : IDLE_NS_MAX;
+        step.is_idle = pacer->is_idle = true;
+        pacer->last_wall_ns = wall_ns;
+        return step;
+    }
     if (guest_ns >= target + LEAD_NS / 2) {
         step.sleep_ns = guest_ns - target;
         pacer->last_wall_ns = wall_ns;
@@ -109,9 +133,10 @@ struct pacer_step pacer_next(struct pacer *pacer, uint64_t wall_ns, uint64_t gue
     uint64_t passed = wall_ns - pacer->last_wall_ns;
     uint64_t gentle = guest_ns + (passed < FORGIVEN_NS ? passed : FORGIVEN_NS) * 5 / 4 + LEAD_NS;
     pacer->last_wall_ns = wall_ns;
-    if (passed > 20 * (uint64_t)SLICE_NS) { /* the host stood still: not all of it at once */
+    if (passed > 20 * (uint64_t)SLICE_NS && !pacer->is_idle) { /* the host stood still: not all of it at once */
         gentle = guest_ns + 2 * (uint64_t)LEAD_NS;
     }
+    pacer->is_idle = false;
     step.runs = true;
     step.until_ns = target + LEAD_NS < gentle ? target + LEAD_NS : gentle;
     step.max_insns = (uint64_t)SLICE_NS * 65536 / pacer->host_q16 + 1000;

@@ -44,7 +44,10 @@ static bool disk_flush(void *context)
 
 static struct block_backend disk = { NULL, DISK_SECTORS, false, disk_read, disk_write, disk_flush };
 static struct block_backend cdrom = { NULL, DISK_SECTORS, true, disk_read, disk_write, disk_flush };
+static struct packet_sink network;
+static uint8_t mac[6] = { 0x52, 0x54, 0, 0x12, 0x34, 0x56 };
 static struct property properties[] = {
+    { .name = "network", .pointer = &network }, { .name = "mac", .pointer = mac },
     { .name = "vram", .pointer = &vram },  { .name = "rom", .pointer = &rom },   { .name = "drive0", .pointer = &disk },
     { .name = "cd2", .pointer = &cdrom },  { .name = "ram_size", .number = 16 }, { .name = "base_seconds", .number = 1 },
     { .name = "is_master", .number = 1 },  { .name = "has_elcr", .number = 1 },  { .name = NULL },

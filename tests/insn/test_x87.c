@@ -10,6 +10,7 @@
 #include "cpu/cpu.h"
 #include "cpu/decode.h"
 #include "cpu/handler.h"
+#include "tests/support/isa_cases.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -104,6 +105,7 @@ static void start(struct rig *r, const uint8_t *code, size_t size)
 {
     struct cpu *cpu = r->cpu;
 
+    isa_cases_in(code, size, MODE_PROTECTED | MODE_CODE32, 8, 1);
     poke(r, CODE, code, size);
     cpu->rip = CODE;
     cpu->halted_state = CPU_RUNNING;

@@ -18,7 +18,7 @@ struct world {
 
 static void world_step(struct world *world)
 {
-    struct pacer_step step = pacer_next(&world->pacer, world->wall_ns, world->guest_ns);
+    struct pacer_step step = pacer_next(&world->pacer, world->wall_ns, world->guest_ns, 0);
 
     world->steps++;
     if (!step.runs) {
@@ -121,6 +121,39 @@ START_TEST(slow_phase_is_forgotten)
 }
 END_TEST
 
+/* A guest that wakes every 40 ms costs a wake-up each; a key in between finds it at the wall clock's time. */
+START_TEST(halting_guest_sleeps_to_its_next_event)
+{
+    struct pacer pacer;
+    uint64_t wall = 77, guest = 0, event = 40 * MS;
+    unsigned sleeps = 0;
+
+    pacer_init(&pacer, false, 0);
+    while (wall < 2000 * MS) {
+        struct pacer_step step = pacer_next(&pacer, wall, guest, guest < event ? event : 0);
+        if (step.runs) {
+            ck_assert_uint_ge(step.until_ns, guest);
+            guest = step.until_ns;
+            event += guest >= event ? 40 * MS : 0;
+            wall += 1000;
+            continue;
+        }
+        sleeps++;
+        wall += sleeps % 7 == 3 ? step.sleep_ns / 2 : step.sleep_ns; /* a key now and then */
+        step = pacer_catch_up(&pacer, wall, guest);
+        if (step.runs) {
+            ck_assert_uint_le(step.until_ns, wall - 77);
+            guest = step.until_ns;
+            ck_assert_uint_ge(guest + 5 * MS, wall);
+            event += guest >= event ? 40 * MS : 0;
+        }
+    }
+    ck_assert_uint_le(sleeps, 2000 / 40 * 5 / 4);
+    ck_assert_uint_ge(guest + 5 * MS, wall);
+    ck_assert_uint_ge(wall + 5 * MS, guest);
+}
+END_TEST
+
 START_TEST(virtual_time_never_sleeps_nor_changes)
 {
     struct pacer pacer;
@@ -128,7 +161,7 @@ START_TEST(virtual_time_never_sleeps_nor_changes)
     pacer_init(&pacer, true, 0);
     ck_assert_uint_eq(pacer.ratio_q16, 65536);
     for (uint64_t n = 0; n < 1000; n++) {
-        struct pacer_step step = pacer_next(&pacer, n * 7 * MS, n * 500 * MS);
+        struct pacer_step step = pacer_next(&pacer, n * 7 * MS, n * 500 * MS, 0);
         ck_assert(step.runs && !step.sets_ratio);
         pacer_ran(&pacer, 100 * MS, 1000000);
     }
@@ -144,6 +177,7 @@ int main(void)
     tcase_add_test(tests, idle_guest_sleeps);
     tcase_add_test(tests, stall_is_caught_up_gently);
     tcase_add_test(tests, slow_phase_is_forgotten);
+    tcase_add_test(tests, halting_guest_sleeps_to_its_next_event);
     tcase_add_test(tests, virtual_time_never_sleeps_nor_changes);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
