@@ -6,6 +6,8 @@
 #define _XOPEN_SOURCE 700
 #include "frontends/options.h"
 
+#include "machine/tick86_cpu.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -171,15 +173,10 @@ static bool parse_memory(struct options *options, const struct row *row, const c
 
 static bool parse_cpu(struct options *options, const struct row *row, const char *value, struct error *err)
 {
-    static const char *const same[] = {"pentium2", "pentiumpro", "i686", "qemu32"};
-
-    (void)options;
-    for (size_t n = 0; n < sizeof same / sizeof same[0]; n++) {
-        if (strcmp(value, same[n]) == 0) {
-            return true;
-        }
-    }
-    return bad_value(row, value, "the nearest there is: -cpu pentium2", err);
+    (void)row;
+    options->cpu_model = value;
+    options->wants_cpu_help = strcmp(value, "help") == 0;
+    return options->wants_cpu_help || tick86_cpu_check(value, err);
 }
 
 static bool parse_dir(struct options *options, const struct row *row, const char *value, struct error *err)
@@ -666,7 +663,8 @@ static bool parse_profile(struct options *options, const struct row *row, const 
 
 static const struct row rows[] = {
     {"m", "SIZE", parse_memory, 0, 0, "guest RAM, 1M to 64G; a bare number is in mebibytes (default 128M; 512M for bare FILEs)"},
-    {"cpu", "MODEL", parse_cpu, 0, 0, "processor: pentium2 (i686, qemu32 and pentiumpro mean the same)"},
+    {"cpu", "MODEL", parse_cpu, 0, 0,
+     "processor, with features added and taken away: MODEL[,+FEATURE,-FEATURE] (default max); -cpu help lists them"},
     {"bios", "FILE", parse_text, AT(bios), 0, "system firmware (default: bios-256k.bin of the package seabios)"},
     {"L", "DIR", parse_dir, 0, 0, "look for firmware in DIR first; may be repeated"},
     {"kernel", "FILE", parse_text, AT(kernel), 0, "boot a Linux bzImage or a Multiboot kernel"},

@@ -20,6 +20,7 @@
 #include "machine/history.h"
 #include "machine/kernel_loader.h"
 #include "machine/serial_input.h"
+#include "machine/tick86_cpu.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -208,11 +209,27 @@ static bool create_memories(struct tick86 *machine, const struct tick86_config *
     return nics_create_roms(machine, config, ident, err);
 }
 
+bool tick86_cpu_check(const char *text, struct error *err)
+{
+    struct cpu_model model;
+
+    return cpu_model_parse(text, &model, err);
+}
+
+bool tick86_cpu_describe(size_t n, const char **name, char *features, size_t size)
+{
+    return cpu_model_describe(n, name, features, size);
+}
+
 static bool create_cpus(struct tick86 *machine, const struct tick86_config *config, struct error *err)
 {
+    struct cpu_model model;
     struct memory *memories[] = { &machine->ram, &machine->vram, &machine->bios, &machine->vga_bios };
     unsigned count = config->cpus != 0 ? config->cpus : 1;
 
+    if (!cpu_model_parse(config->cpu_model, &model, err)) {
+        return false;
+    }
     for (unsigned n = 0; n < count; n++) {
         machine->processors[n] = (struct processor){ .machine = machine, .number = n };
         struct cpu_board board = { .context = &machine->processors[n],
@@ -220,6 +237,7 @@ static bool create_cpus(struct tick86 *machine, const struct tick86_config *conf
                                    .ferr = drive_ferr,
                                    .spin = count > 1 ? spin : NULL,
                                    .is_application = n != 0,
+                                   .model = &model,
                                    .space = machine->space,
                                    .ports = machine->ports,
                                    .clock = &machine->clock,

@@ -1333,8 +1333,8 @@ START_TEST(control_registers)
     ck_assert(control_write_cr4(cpu, CR4_PAE));
     EQ(cpu->pdpte[0], 0x1002);
     EQ(cpu->pdpte[3], 0x2001);
-    fake_put(cpu, 0x7004, 4, 0x10);
-    fake_put(cpu, 0x7000, 4, 1); /* above 36 bits */
+    fake_put(cpu, 0x7004, 4, 0x100);
+    fake_put(cpu, 0x7000, 4, 1); /* above 40 bits */
     FAULTS(control_write_cr3(cpu, 0x7000), VEC_GP, 0);
 }
 END_TEST
@@ -1384,7 +1384,10 @@ START_TEST(model_specific_registers)
     ck_assert(control_wrmsr(cpu, 0x277, UINT64_C(0x0007040600070406)));
     FAULTS(control_wrmsr(cpu, 0x277, 2), VEC_GP, 0);
     FAULTS(control_wrmsr(cpu, 0xfe, 0), VEC_GP, 0);
-    FAULTS(control_rdmsr(cpu, 0xc0000080, &value), VEC_GP, 0);
+    ck_assert(control_rdmsr(cpu, 0xc0000080, &value));
+    EQ(value, 0);
+    FAULTS(control_wrmsr(cpu, 0xc0000080, 2), VEC_GP, 0);
+    FAULTS(control_wrmsr(cpu, 0xc0000082, UINT64_C(1) << 47), VEC_GP, 0); /* LSTAR: not canonical */
     FAULTS(control_wrmsr(cpu, 0x12345678, 0), VEC_GP, 0);
     cpu->apic_base = 0xfee00100;
     FAULTS(control_wrmsr(cpu, 0x1b, 0xfee00101), VEC_GP, 0);
