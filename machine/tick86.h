@@ -86,6 +86,7 @@ struct tick86_config {
     bool vmmouse;               /* absolute pointing device at port 5658h */
     uint64_t rtc_base_seconds;  /* calendar time at power-on, seconds since 1970 */
     uint64_t random_seed;       /* of what RDRAND and RDSEED read */
+    const char *cpu_model;      /* "MODEL[,+feature,-feature]", see tick86_cpu.h; NULL: "max" */
     unsigned cpus;              /* processors, 1 to TICK86_CPUS_MAX; 0: 1 */
     uint64_t schedule_seed;     /* 0: equal turns in order; another seed is another schedule */
     uint64_t ns_per_insn_q16;   /* 16.16; 0: 65536, one nanosecond an instruction */
