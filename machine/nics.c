@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROM_UNIT = 2048, ROM_MAX = 0x100000, ISA_PORT = 0x300, ISA_PORTS = 32, ISA_IRQ = 9, LINK_PIN = 0 };
+enum { ROM_UNIT = 2048, ROM_MAX = 0x100000, ISA_PORT = 0x300, ISA_PORTS = 32, ISA_IRQ = 5, LINK_PIN = 0 };
 
 /* IRQ lines of an ISA bus that a card can pull. */
 static const uint16_t isa_irqs = 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 9 | 1 << 10 | 1 << 11 | 1 << 12 | 1 << 14 | 1 << 15;
