@@ -216,15 +216,18 @@ static bool is_wanted(const struct dp8390 *chip, const uint8_t *destination)
     return (accept & RCR_PRO) != 0 || memcmp(destination, chip->address, NIC_ADDRESS) == 0;
 }
 
-/* Whole pages from CURR up to, but not into, the page of BNRY. */
+/* Whole pages from CURR up to, but not into, the page of BNRY. Drivers write the page before the next frame's: before PSTART,
+ * that is outside of the ring and stands for its last page. */
 static unsigned free_pages(const struct dp8390 *chip)
 {
     unsigned size = (unsigned)chip->page_stop - chip->page_start;
+    bool is_inside = chip->boundary >= chip->page_start && chip->boundary < chip->page_stop;
+    unsigned boundary = is_inside ? chip->boundary : chip->page_stop - 1u;
 
-    if (chip->current == chip->boundary) {
+    if (chip->current == boundary) {
         return size;
     }
-    return (size + chip->boundary - chip->current) % size;
+    return (size + boundary - chip->current) % size;
 }
 
 /* Copies to the ring, from `page` on and round from PSTOP to PSTART. */
@@ -256,8 +259,7 @@ bool dp8390_receive(struct dp8390 *chip, const uint8_t *frame, size_t size)
         (chip->receive_configuration & RCR_MON) != 0 || (chip->transmit_configuration & TCR_LOOPBACK) != 0) {
         return true;
     }
-    if (chip->current < chip->page_start || chip->current >= chip->page_stop || chip->boundary < chip->page_start ||
-        chip->boundary >= chip->page_stop) {
+    if (chip->current < chip->page_start || chip->current >= chip->page_stop) {
         return true; /* no ring */
     }
     unsigned pages = (unsigned)(RING_HEADER + size + NIC_FCS + RING_PAGE - 1) / RING_PAGE;
@@ -394,8 +396,7 @@ static bool is_full(const struct dp8390 *chip)
     enum { FRAME_PAGES = 6 };
 
     return is_running(chip) && chip->current >= chip->page_start && chip->current < chip->page_stop &&
-           chip->boundary >= chip->page_start && chip->boundary < chip->page_stop && free_pages(chip) <= FRAME_PAGES &&
-           chip->page_stop - chip->page_start > FRAME_PAGES;
+           free_pages(chip) <= FRAME_PAGES && chip->page_stop - chip->page_start > FRAME_PAGES;
 }
 
 static void remind(void *owner)

@@ -197,6 +197,24 @@ START_TEST(full_ring_refuses)
 }
 END_TEST
 
+/* Linux sets BNRY to the page before the next frame's, also when that is the first of the ring: frames go on coming. */
+START_TEST(boundary_before_the_ring)
+{
+    start(0x04);
+    box_out8(&box, BASE + 3, 0x45);
+    ck_assert(arrives(mac, 100, 1));
+    ck_assert_uint_eq(current(), 0x48);
+    box_out8(&box, CR, 0x62);
+    box_out8(&box, BASE + 7, 0x46);
+    box_out8(&box, CR, 0x22);
+    unsigned count = 0;
+    while (count < 100 && arrives(mac, 1514, 1)) {
+        count++;
+    }
+    ck_assert_uint_eq(count, (0x80 - 0x46 - 2) / 6);
+}
+END_TEST
+
 /* A driver that acknowledges PRX and leaves the ring full hears of it again, by an edge: nothing else would come. */
 START_TEST(full_ring_reminds)
 {
@@ -308,6 +326,7 @@ int main(void)
     tcase_add_test(tcase, frame_lands_in_the_ring);
     tcase_add_test(tcase, ring_wraps);
     tcase_add_test(tcase, full_ring_refuses);
+    tcase_add_test(tcase, boundary_before_the_ring);
     tcase_add_test(tcase, full_ring_reminds);
     tcase_add_test(tcase, filters);
     tcase_add_test(tcase, transmits);
