@@ -6,6 +6,7 @@
  * record is found from the first one of its part of the arena. A full arena is flushed whole. */
 #include "cpu/blocks.h"
 
+#include "cpu/debug.h"
 #include "cpu/fuse.h"
 #include "cpu/mmu.h"
 #include "cpu/profile.h"
@@ -19,7 +20,8 @@ enum {
     HASH_SIZE = 1 << 16,
     PAGE_HASH_SIZE = 1 << 12,
     CODE_PAGES_MAX = 1 << 14,
-    SLOTS_PER_BLOCK_MAX = BLOCK_INSNS_MAX * 2 + 2 * LINK_SLOTS + 2
+    /* Of an instruction: one for a debugger, itself, its immediate. */
+    SLOTS_PER_BLOCK_MAX = BLOCK_INSNS_MAX * 3 + 2 * LINK_SLOTS + 2
 };
 
 #define NO_IDENT UINT64_MAX
@@ -63,6 +65,27 @@ static unsigned page_hash_of(uint64_t page_ident)
 
 static void code_written(void *context, uint64_t ident, unsigned size);
 
+static struct code_page *code_page_find(const struct block_cache *cache, uint64_t page_ident)
+{
+    uint32_t n = cache->page_hash[page_hash_of(page_ident)];
+
+    while (n && cache->pages[n].ident != page_ident) {
+        n = cache->pages[n].next_in_hash;
+    }
+    return n ? &cache->pages[n] : NULL;
+}
+
+/* Whether another processor's cache has code of the page. */
+static bool peer_has_code(const struct cpu *cpu, uint64_t page_ident)
+{
+    for (const struct cpu *peer = cpu->next_peer; peer != cpu; peer = peer->next_peer) {
+        if (code_page_find(peer->blocks, page_ident)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool blocks_create(struct cpu *cpu)
 {
     struct block_cache *cache = calloc(1, sizeof *cache);
@@ -102,7 +125,9 @@ void blocks_flush(struct cpu *cpu)
 
     for (uint32_t n = 1; n <= cache->page_count; n++) {
         struct code_page *page = &cache->pages[n];
-        page->memory->page_flags[page->memory_offset >> GUEST_PAGE_SHIFT] &= (uint8_t)~PAGE_CODE;
+        if (!peer_has_code(cpu, page->ident)) {
+            page->memory->page_flags[page->memory_offset >> GUEST_PAGE_SHIFT] &= (uint8_t)~PAGE_CODE;
+        }
     }
     memset(cache->hash, 0, sizeof cache->hash);
     memset(cache->page_hash, 0, sizeof cache->page_hash);
@@ -142,17 +167,7 @@ static bool fetch_at(struct cpu *cpu, uint64_t linear, struct fetch *fetch)
 
 /* ---- code pages ---- */
 
-static struct code_page *code_page_find(const struct block_cache *cache, uint64_t page_ident)
-{
-    uint32_t n = cache->page_hash[page_hash_of(page_ident)];
-
-    while (n && cache->pages[n].ident != page_ident) {
-        n = cache->pages[n].next_in_hash;
-    }
-    return n ? &cache->pages[n] : NULL;
-}
-
-/* Write permission cached in the TLB for a page that now holds code must go. */
+/* Write permission cached in the TLB for a page that now holds code must go, on all processors. */
 static void tlb_protect(struct cpu *cpu, const struct memory *memory, uint64_t memory_page)
 {
     for (unsigned mode = 0; mode < TLB_MODES; mode++) {
@@ -186,6 +201,9 @@ static struct code_page *code_page_make(struct cpu *cpu, const struct fetch *fet
         *flags |= PAGE_CODE;
         fetch->memory->code_written = code_written;
         fetch->memory->code_written_context = cpu;
+        for (struct cpu *peer = cpu->next_peer; peer != cpu; peer = peer->next_peer) {
+            tlb_protect(peer, fetch->memory, offset);
+        }
         tlb_protect(cpu, fetch->memory, offset);
     }
     return page;
@@ -249,10 +267,9 @@ static void unlink_from_hash(struct block_cache *cache, uint32_t number)
     }
 }
 
-/* A store is about to land on a page that holds code. */
-static void code_written(void *context, uint64_t ident, unsigned size)
+/* Retires what one processor has of the bytes that are about to be written; its record of the page, or NULL. */
+static struct code_page *retire_written(struct cpu *cpu, uint64_t ident, unsigned size)
 {
-    struct cpu *cpu = context;
     struct block_cache *cache = cpu->blocks;
     uint64_t page_ident = ident & ~(uint64_t)(GUEST_PAGE_SIZE - 1);
     unsigned first = (unsigned)(ident & (GUEST_PAGE_SIZE - 1)), last = first + size - 1;
@@ -265,7 +282,7 @@ static void code_written(void *context, uint64_t ident, unsigned size)
         cpu->pending |= PENDING_LOOK;
     }
     if (!page || !is_covered(page, first, last)) {
-        return;
+        return page;
     }
     memset(page->covered, 0, sizeof page->covered);
     uint32_t *at = &page->first_block;
@@ -290,8 +307,27 @@ static void code_written(void *context, uint64_t ident, unsigned size)
         cover(page, start, (end > GUEST_PAGE_SIZE ? GUEST_PAGE_SIZE : end) - 1);
         at = next;
     }
-    if (!page->first_block && cache->scratch.ident == NO_IDENT) {
-        page->memory->page_flags[page->memory_offset >> GUEST_PAGE_SHIFT] &= (uint8_t)~PAGE_CODE;
+    return page;
+}
+
+/* A store is about to land on a page that holds code of some processor. */
+static void code_written(void *context, uint64_t ident, unsigned size)
+{
+    struct cpu *any = context;
+    struct cpu *cpu = any;
+    const struct code_page *found = NULL;
+    bool is_used = false;
+
+    do {
+        const struct code_page *page = retire_written(cpu, ident, size);
+        if (page) {
+            found = page;
+            is_used = is_used || page->first_block || cpu->blocks->scratch.ident != NO_IDENT;
+        }
+        cpu = cpu->next_peer;
+    } while (cpu != any);
+    if (found && !is_used) {
+        found->memory->page_flags[found->memory_offset >> GUEST_PAGE_SHIFT] &= (uint8_t)~PAGE_CODE;
     }
 }
 
@@ -498,6 +534,9 @@ static bool draft_block(struct builder *b, uint64_t eip, const struct fetch *fet
 
     for (b->count = 0; b->count < b->limit && offset < GUEST_PAGE_SIZE && !b->ends;) {
         struct draft *draft = &b->drafts[b->count];
+        if (b->count > 0 && debug_stops_at(cpu, offset)) {
+            break;
+        }
         unsigned room = GUEST_PAGE_SIZE - offset, consumed = offset - (unsigned)(fetch->physical & 4095);
         unsigned available = room < INSTRUCTION_MAX ? room : INSTRUCTION_MAX;
         const uint8_t *source = bytes;
@@ -561,6 +600,26 @@ static uint8_t flags_needed(const struct draft *draft)
     return op->flags_read;
 }
 
+/* Shifts and rotates leave all flags alone when the masked count is 0, which the table's row, one for all counts, says by
+ * reading them. Here the count may be known. `*needed`: what the instruction takes from those before it; `*certain`: what it
+ * overwrites in any case. */
+static void refine_shift(const struct draft *draft, uint8_t *needed, uint8_t *certain)
+{
+    const struct opcode *op = draft->decoded.opcode;
+    bool is_double = op->map == MAP_0F && (op->byte & 0xf6) == 0xa4; /* A4 A5 AC AD */
+    bool is_by_immediate = is_double ? (op->byte & 1) == 0 : (op->byte & 0xfe) == 0xc0;
+    bool is_by_1 = !is_double && (op->byte & 0xfe) == 0xd0;
+
+    if (!is_double && (op->map != MAP_1B || !(is_by_immediate || is_by_1 || (op->byte & 0xfe) == 0xd2))) {
+        return;
+    }
+    bool is_through_carry = !is_double && (op->ext == EXT_R0 + 2 || op->ext == EXT_R0 + 3);
+    *needed = is_through_carry ? STATUS_C : 0;
+    if (!is_by_1 && !(is_by_immediate && (draft->decoded.immediate & 31) != 0)) {
+        *certain = 0;
+    }
+}
+
 /* Lowers the drafts into slots; returns how many were used. */
 static unsigned emit_block(struct builder *b, union slot *slots, struct block *block, bool is_scratch)
 {
@@ -576,11 +635,19 @@ static unsigned emit_block(struct builder *b, union slot *slots, struct block *b
     for (unsigned k = b->count; k-- > 0;) {
         const struct draft *draft = &b->drafts[k];
         uint8_t written = draft->is_undefined || draft->is_too_long ? 0 : draft->decoded.opcode->flags_written;
-        dead[k] = b->cpu->use_block_cache && written != 0 && (written & live) == 0;
-        live = (uint8_t)((live & ~written) | flags_needed(draft));
+        uint8_t needed = flags_needed(draft), certain = written;
+        if (written != 0 && !draft->decoded.is_memory) {
+            refine_shift(draft, &needed, &certain);
+        }
+        dead[k] = b->cpu->use_block_cache && !debug_is_exact(b->cpu) && written != 0 && (written & live) == 0;
+        live = (uint8_t)((live & ~certain) | needed);
     }
     for (unsigned k = 0; k < b->count; k++) {
         const struct draft *draft = &b->drafts[k];
+        unsigned looks = debug_record(b->cpu, draft->offset, k == 0);
+        if (looks) {
+            slots[used++].insn = (struct insn){ .handler = h_debug, .d = looks };
+        }
         struct insn *insn = &slots[used].insn;
         block->slot_of[k] = (uint16_t)used;
         block->boundaries[k] = draft->offset;
@@ -630,7 +697,7 @@ static unsigned emit_block(struct builder *b, union slot *slots, struct block *b
                              fuse_links(slots, block->slot_of, k));
         }
     }
-    if (b->cpu->use_block_cache && !is_scratch) {
+    if (b->cpu->use_block_cache && !is_scratch && !debug_is_exact(b->cpu)) {
         fuse_block(b->cpu->blocks->fuser, slots, block->slot_of, b->count);
     }
     return used;

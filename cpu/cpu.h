@@ -148,6 +148,7 @@ struct insn;
 struct block_cache;
 struct decoder;
 struct profile;
+struct cpu_debug;
 
 /* A handler executes one record and tail-calls the next one's handler, or returns NULL to leave to the dispatcher. Built
  * without tail calls it returns the next record instead, and a loop calls that; see handler.h. */
@@ -230,7 +231,12 @@ enum {
     PENDING_DEBUG = 4      /* a #DB trap is due after this instruction; its DR6 bits are in debug_pending */
 };
 
-enum cpu_state { CPU_RUNNING, CPU_HALTED, CPU_SHUTDOWN /* after a triple fault */ };
+enum cpu_state {
+    CPU_RUNNING,
+    CPU_HALTED,
+    CPU_SHUTDOWN, /* after a triple fault */
+    CPU_WAIT_SIPI /* an application processor after RESET# or INIT, until a start-up message (SDM vol. 3, 9.4) */
+};
 
 /* What the CPU asks of the board. */
 struct cpu_board {
@@ -241,6 +247,8 @@ struct cpu_board {
     struct clock *clock;
     struct log *log;
     void (*ferr)(void *context, bool level); /* FERR# changed; NULL: not connected */
+    void (*spin)(void *context);             /* PAUSE: others might run; NULL: there are none */
+    bool is_application;                     /* not the bootstrap processor */
 };
 
 struct cpu {
@@ -326,9 +334,13 @@ struct cpu {
     struct profile *profile;                 /* derived; owned; NULL: no profile is taken */
     struct cpu_board board;                  /* wired */
     struct log_channel *log_channel;         /* wired */
+    const struct cpu_debug *debug;           /* wired; NULL: nobody debugs: debug.h */
     struct cpu_stats stats;                  /* derived */
+    uint64_t debug_repeat_icount, debug_repeat_rip; /* at that count a repeated instruction goes on there; derived */
+    struct cpu *next_peer;                   /* wired; ring of the processors that share memory */
     bool use_block_cache;                    /* wired */
-    uint8_t pad_end_[7];
+    bool debug_stop;                         /* a debugger wants cpu_run to return; derived */
+    uint8_t pad_end_[6];
 };
 extern const struct field cpu_fields[];
 
@@ -338,11 +350,19 @@ extern const struct field cpu_fields[];
 struct cpu *cpu_create(const struct cpu_board *board, bool use_block_cache, struct error *err);
 void cpu_destroy(struct cpu *cpu);
 
-/* Counts executions of blocks from now on (profile.h). False when out of memory. */
+/* Puts `cpu`, which is alone, into the ring of `other`: they run in turns in one thread and see the same memory, so that code that
+ * one of them overwrites is decoded anew by all. */
+void cpu_join(struct cpu *cpu, struct cpu *other);
+static inline struct cpu *cpu_next_peer(const struct cpu *cpu) { return cpu->next_peer; }
+
+/* Counts executions of blocks from now on (profile.h), those of its peers too. False when out of memory. */
 bool cpu_profile(struct cpu *cpu, struct error *err);
 
 /* RESET# (SDM vol. 3, 10.1.1): power-on values; is_init: INIT#, which keeps x87, MSRs of memory type and TSC. */
 void cpu_reset(struct cpu *cpu, bool is_init);
+
+/* A start-up message: an application processor that waits for one begins at VV000h in real mode; others ignore it. */
+void cpu_start(struct cpu *cpu, uint8_t vector);
 
 /* Executes exactly `count` instructions (at most 2^30) unless it halts, shuts down or is asked to stop; returns how many
  * retired. Interrupt delivery is not an instruction. Instructions that fault count as one, so that a fault storm still
@@ -364,6 +384,8 @@ void cpu_set_a20(struct cpu *cpu, bool enabled);
 void cpu_set_ignne(struct cpu *cpu, bool level);
 /* True when an interrupt would wake it from HLT now. */
 bool cpu_has_work(const struct cpu *cpu);
+/* True when cpu_run would do nothing: halted, and nothing to wake it. */
+bool cpu_is_idle(const struct cpu *cpu);
 
 /* Seeds RDRAND and RDSEED; RESET# keeps where the sequence is. */
 void cpu_seed_random(struct cpu *cpu, uint64_t seed);

@@ -2,6 +2,7 @@
  *
  * Thin handlers over system.h. SDM vol. 2, the instructions' pages; vol. 3, 2.8 (system instructions). */
 #include "cpu/bind.h"
+#include "cpu/debug.h"
 #include "cpu/flags.h"
 
 enum { FALLS_THROUGH = 1 + LINK_SLOTS };
@@ -112,6 +113,23 @@ static HANDLER(h_hlt)
     return finish(cpu);
 }
 BIND_ONE(hlt, h_hlt)
+
+static NOINLINE const struct insn *leave_spinning(struct cpu *cpu, const struct insn *insn)
+{
+    cpu->current = insn;
+    cpu->board.spin(cpu->board.context);
+    return leave_after(cpu, insn);
+}
+
+/* In a spin loop (SDM vol. 2B, PAUSE): what it waits for, another processor may have to do. */
+static HANDLER(h_pause)
+{
+    if (UNLIKELY(cpu->board.spin != NULL)) {
+        return leave_spinning(cpu, insn);
+    }
+    NEXT(1);
+}
+BIND_ONE(pause, h_pause)
 
 /* Whether CLI and STI act on VIF instead of IF: virtual-8086 mode with VME, or CPL 3 with PVI (SDM vol. 3, 20.3, 20.4). */
 static bool uses_virtual_if(const struct cpu *cpu)
@@ -256,7 +274,7 @@ BIND_SIZED(popf)
             return false;                                                                                              \
         }                                                                                                              \
         cpu->stats.io_accesses++;                                                                                      \
-        uint32_t value = ports_read(cpu->board.ports, port, bits / 8);                                                 \
+        uint32_t value = debug_port_read(cpu, port, bits / 8);                                                         \
         set_accumulator;                                                                                               \
         return true;                                                                                                   \
     }                                                                                                                  \
@@ -267,7 +285,7 @@ BIND_SIZED(popf)
             return false;                                                                                              \
         }                                                                                                              \
         cpu->stats.io_accesses++;                                                                                      \
-        ports_write(cpu->board.ports, port, bits / 8, accumulator);                                                    \
+        debug_port_write(cpu, port, bits / 8, accumulator);                                                           \
         return true;                                                                                                   \
     }                                                                                                                  \
     PORT_FORM(in, i, bits, (uint8_t)insn->d)                                                                           \
@@ -398,6 +416,7 @@ TAKES_SELECTOR(lmsw, {
     if (!control_write_cr0(cpu, (cpu->cr0 & ~UINT32_C(14)) | bits)) {
         return fault_exit(cpu, insn);
     }
+    debug_written(cpu, DEBUG_CR, 0, cpu->cr0);
     return finish(cpu);
 })
 
@@ -511,6 +530,7 @@ static HANDLER(h_mov_cr_r)
     if (!ok) {
         return fault_exit(cpu, insn);
     }
+    debug_written(cpu, DEBUG_CR, insn->r1, value);
     return finish(cpu);
 }
 BIND_ONE(mov_cr_r, h_mov_cr_r)
@@ -541,6 +561,7 @@ static HANDLER(h_clts)
     cpu_sync(cpu, insn);
     cpu->cr0 &= ~CR0_TS;
     cpu_update_sse(cpu);
+    debug_written(cpu, DEBUG_CR, 0, cpu->cr0);
     return finish(cpu);
 }
 BIND_ONE(clts, h_clts)
@@ -578,6 +599,7 @@ static HANDLER(h_wrmsr)
     if (!control_wrmsr(cpu, reg32(cpu, REG_CX), (uint64_t)reg32(cpu, REG_DX) << 32 | reg32(cpu, REG_AX))) {
         return fault_exit(cpu, insn);
     }
+    debug_written(cpu, DEBUG_MSR, reg32(cpu, REG_CX), (uint64_t)reg32(cpu, REG_DX) << 32 | reg32(cpu, REG_AX));
     return finish(cpu);
 }
 BIND_ONE(wrmsr, h_wrmsr)

@@ -3,6 +3,7 @@
  *
  * Not implemented: IA-32e mode gates and interrupt stack tables. RF in the pushed image is set for faults
  * (17.3.1.1); for interrupts between iterations of a repeated string instruction it is pushed as it is. */
+#include "cpu/debug.h"
 #include "cpu/system_private.h"
 
 /* One delivery. */
@@ -297,6 +298,7 @@ bool interrupt_enter(struct cpu *cpu, uint8_t vector, enum interrupt_kind kind, 
         .has_error = has_error,
     };
 
+    debug_interrupt(cpu, &(struct debug_interrupt){ return_rip, error, vector, (uint8_t)kind, has_error });
     if (!enter(&entry)) {
         if (!kind_is_software(kind)) {
             mark_external(cpu);

@@ -4,6 +4,7 @@
  * Not implemented: 4- and 5-level paging, SMEP, SMAP, PCID, protection keys. */
 #include "cpu/mmu.h"
 
+#include "cpu/debug.h"
 #include "cpu/handler.h"
 
 #include <stdlib.h>
@@ -75,6 +76,7 @@ void fetch_page_seen(struct cpu *cpu, uint64_t linear)
 void tlb_flush(struct cpu *cpu, bool keep_global)
 {
     cpu->stats.tlb_flushes++;
+    debug_walked(cpu, NULL);
     for (unsigned mode = 0; mode < TLB_MODES; mode++) {
         for (unsigned index = 0; index < TLB_ENTRIES; index++) {
             const struct tlb_cold *cold = &cpu->tlb_cold[mode][index];
@@ -317,14 +319,36 @@ static void entry_set_tags(struct tlb_entry *entry, const struct tlb_cold *cold)
     }
 }
 
+/* Whether accesses to the page must be looked at: by DR7, or by a debugger. */
+static bool is_watched(const struct cpu *cpu, const struct tlb_cold *cold)
+{
+    return page_is_watched(cpu, cold->page) ||
+           (UNLIKELY(cpu->debug != NULL) && debug_is_watched(cpu, cold->page, cold->physical));
+}
+
+void tlb_rewatch(struct cpu *cpu)
+{
+    for (unsigned mode = 0; mode < TLB_MODES; mode++) {
+        for (unsigned index = 0; index < TLB_ENTRIES; index++) {
+            struct tlb_cold *cold = &cpu->tlb_cold[mode][index];
+            if (cold->page != TLB_INVALID) {
+                cold->is_watched = is_watched(cpu, cold);
+                entry_set_tags(&cpu->tlb_arrays[mode][index], cold);
+            }
+        }
+    }
+}
+
 static struct tlb_cold *tlb_fill(struct cpu *cpu, uint64_t linear, enum access_kind kind, unsigned mode)
 {
     unsigned index = (unsigned)(linear >> GUEST_PAGE_SHIFT) & (TLB_ENTRIES - 1);
     struct tlb_cold *cold = &cpu->tlb_cold[mode][index];
     bool user = mode == 1;
-    struct translation t;
+    struct translation t = { 0 };
     enum walk_result result = walk(cpu, linear, kind, user, true, &t);
 
+    debug_walked(cpu, &(struct debug_walk){ linear, t.physical, (uint8_t)kind, user, result != WALK_OK, t.is_large,
+                                            t.may_write, t.may_execute });
     if (result != WALK_OK) {
         bool has_nx = (cpu->cr4 & CR4_PAE) && (cpu->efer & EFER_NXE);
         page_fault(cpu, linear,
@@ -351,7 +375,7 @@ static struct tlb_cold *tlb_fill(struct cpu *cpu, uint64_t linear, enum access_k
     if (t.is_large) {
         cpu->large_regions[linear >> 28 & 15] |= UINT64_C(1) << (linear >> 22 & 63);
     }
-    cold->is_watched = page_is_watched(cpu, cold->page);
+    cold->is_watched = is_watched(cpu, cold);
     entry_set_tags(&cpu->tlb_arrays[mode][index], cold);
     return cold;
 }
@@ -450,21 +474,32 @@ static void memory_store(struct cpu *cpu, struct tlb_cold *cold, unsigned mode, 
 
 static uint64_t page_read(struct cpu *cpu, const struct tlb_cold *cold, uint64_t linear, unsigned size)
 {
-    if (cold->is_watched) {
-        check_watch(cpu, linear, size, ACCESS_READ);
-    }
+    phys_addr physical = cold->physical | (linear & (GUEST_PAGE_SIZE - 1));
+    uint64_t value;
+
     if (LIKELY(cold->memory != NULL)) {
-        return memory_load(cold, linear, size);
+        value = memory_load(cold, linear, size);
+    } else {
+        cpu->stats.io_accesses++;
+        value = space_read(cpu->board.space, physical, size);
     }
-    cpu->stats.io_accesses++;
-    return space_read(cpu->board.space, cold->physical | (linear & (GUEST_PAGE_SIZE - 1)), size);
+    if (UNLIKELY(cold->is_watched)) {
+        check_watch(cpu, linear, size, ACCESS_READ);
+        if (cpu->debug) {
+            debug_access(cpu, linear, physical, size, false, value);
+        }
+    }
+    return value;
 }
 
 static void page_write(struct cpu *cpu, struct tlb_cold *cold, unsigned mode, uint64_t linear, unsigned size,
                        uint64_t value)
 {
-    if (cold->is_watched) {
+    if (UNLIKELY(cold->is_watched)) {
         check_watch(cpu, linear, size, ACCESS_WRITE);
+        if (cpu->debug) {
+            debug_access(cpu, linear, cold->physical | (linear & (GUEST_PAGE_SIZE - 1)), size, true, value);
+        }
     }
     if (LIKELY(cold->memory != NULL)) {
         memory_store(cpu, cold, mode, linear, size, value);

@@ -18,6 +18,9 @@ static inline unsigned tlb_mode_of(const struct cpu *cpu, bool as_system)
 bool tlb_create(struct cpu *cpu);
 void tlb_destroy(struct cpu *cpu);
 
+/* What a debugger watches has changed: sets the tags of all entries anew, and drops none. */
+void tlb_rewatch(struct cpu *cpu);
+
 /* Remembers that code was fetched from this linear page, so that INVLPG knows whether links may depend on it. */
 void fetch_page_seen(struct cpu *cpu, uint64_t linear);
 

@@ -2,6 +2,7 @@
  *
  * SDM vol. 3, 10.1 (reset), 6.9 (priority among simultaneous events), 17.3 (debug exceptions). */
 #include "cpu/blocks.h"
+#include "cpu/debug.h"
 #include "cpu/decode.h"
 #include "cpu/flags.h"
 #include "cpu/mmu.h"
@@ -173,6 +174,9 @@ void cpu_update_mode(struct cpu *cpu)
             }
         }
     }
+    if (UNLIKELY(cpu->debug != NULL)) {
+        debug_mode(cpu);
+    }
 }
 
 uint32_t cpu_get_eflags(const struct cpu *cpu)
@@ -254,6 +258,12 @@ bool cpu_has_work(const struct cpu *cpu)
     return (cpu->nmi_latched && !cpu->nmi_blocked) || (cpu->intr_line && (cpu->eflags & FLAG_IF));
 }
 
+bool cpu_is_idle(const struct cpu *cpu)
+{
+    return cpu->halted_state == CPU_WAIT_SIPI ||
+           (cpu->halted_state == CPU_HALTED && !cpu_has_work(cpu) && (cpu->pending & PENDING_DEBUG) == 0);
+}
+
 /* ---- dispatcher ---- */
 
 /* Takes an interrupt or trap that is due between instructions. */
@@ -261,6 +271,9 @@ static void deliver_pending(struct cpu *cpu)
 {
     bool shadow = in_shadow(cpu);
 
+    if (cpu->halted_state == CPU_WAIT_SIPI) {
+        return;
+    }
     if ((cpu->pending & PENDING_DEBUG) && !(shadow && cpu->shadow_is_mov_ss)) {
         cpu->pending &= (uint8_t)~PENDING_DEBUG;
         cpu->dr[6] = (cpu->dr[6] & ~UINT64_C(15)) | cpu->debug_pending;
@@ -433,10 +446,16 @@ uint32_t cpu_run(struct cpu *cpu, uint32_t count)
                 cpu->pending &= (uint8_t)~PENDING_STOP;
                 break;
             }
+            if (UNLIKELY(cpu->debug_stop)) {
+                break;
+            }
             cpu->pending &= (uint8_t)~PENDING_LOOK;
             deliver_pending(cpu);
             if (UNLIKELY(cpu->pending & PENDING_DEBUG)) {
                 deliver_pending(cpu); /* the frame was pushed over a data breakpoint */
+            }
+            if (UNLIKELY(cpu->debug_stop)) {
+                break; /* before the handler's first instruction */
             }
         }
         if (cpu->halted_state != CPU_RUNNING) {
@@ -446,6 +465,7 @@ uint32_t cpu_run(struct cpu *cpu, uint32_t count)
     }
     /* A stop that was asked for while halting or at the deadline is answered by this return. */
     cpu->pending &= (uint8_t)~PENDING_STOP;
+    cpu->debug_stop = false;
     cpu->deadline_icount -= (uint64_t)(int64_t)cpu->remaining;
     uint32_t done = (uint32_t)(cpu->deadline_icount - start);
     cpu->remaining = 0;
@@ -463,6 +483,7 @@ struct cpu *cpu_create(const struct cpu_board *board, bool use_block_cache, stru
         return NULL;
     }
     cpu->board = *board;
+    cpu->next_peer = cpu;
     cpu->log_channel = log_channel(board->log, "cpu");
     log_channel(board->log, "x87"); /* so that it can be named before it is used */
     cpu->use_block_cache = use_block_cache;
@@ -491,17 +512,38 @@ void cpu_destroy(struct cpu *cpu)
         blocks_destroy(cpu);
         tlb_destroy(cpu);
         decoder_destroy(cpu->decoder);
-        profile_destroy(cpu->profile);
+        if (cpu->next_peer == cpu) {
+            profile_destroy(cpu->profile);
+        } else { /* peers have it still */
+            struct cpu *before = cpu->next_peer;
+            while (before->next_peer != cpu) {
+                before = before->next_peer;
+            }
+            before->next_peer = cpu->next_peer;
+        }
         free(cpu);
+    }
+}
+
+void cpu_join(struct cpu *cpu, struct cpu *other)
+{
+    if (cpu != other) {
+        cpu->next_peer = other->next_peer;
+        other->next_peer = cpu;
     }
 }
 
 bool cpu_profile(struct cpu *cpu, struct error *err)
 {
     if (!cpu->profile) {
-        cpu->profile = profile_create();
-        blocks_flush(cpu);
-        fetch_tokens_bump(cpu, false);
+        struct profile *profile = profile_create();
+        struct cpu *peer = cpu;
+        do {
+            peer->profile = profile;
+            blocks_flush(peer);
+            fetch_tokens_bump(peer, false);
+            peer = peer->next_peer;
+        } while (peer != cpu);
     }
     return cpu->profile || error_set(err, "out of memory for the profile");
 }
@@ -532,7 +574,7 @@ void cpu_reset(struct cpu *cpu, bool is_init)
     cpu->dr[7] = 0x400;
     cpu->cpl = 0;
     cpu->pending = PENDING_LOOK;
-    cpu->halted_state = CPU_RUNNING;
+    cpu->halted_state = cpu->board.is_application ? CPU_WAIT_SIPI : CPU_RUNNING;
     cpu->shadow_icount = ~UINT64_C(0);
     cpu->nmi_latched = cpu->nmi_blocked = false;
     cpu->debug_pending = 0;
@@ -545,7 +587,7 @@ void cpu_reset(struct cpu *cpu, bool is_init)
         cpu->xcr0 = XCR0_X87;
         cpu->sysenter_cs = cpu->sysenter_esp = cpu->sysenter_eip = 0;
         cpu->tsc_offset = 0 - clock_now(cpu->board.clock);
-        cpu->apic_base = 0xfee00900u;
+        cpu->apic_base = cpu->board.is_application ? 0xfee00800u : 0xfee00900u;
         cpu->mtrr_def_type = 0;
         memset(cpu->mtrr_fixed, 0, sizeof cpu->mtrr_fixed);
         memset(cpu->mtrr_base, 0, sizeof cpu->mtrr_base);
@@ -559,6 +601,17 @@ void cpu_reset(struct cpu *cpu, bool is_init)
     cpu_set_eflags(cpu, FLAG_1);
     tlb_flush(cpu, false);
     cpu_update_mode(cpu);
+}
+
+void cpu_start(struct cpu *cpu, uint8_t vector)
+{
+    if (cpu->halted_state == CPU_WAIT_SIPI) {
+        cpu->seg[SEG_CS].selector = (uint16_t)(vector << 8);
+        cpu->seg[SEG_CS].base = (uint64_t)vector << 12;
+        cpu->rip = 0;
+        cpu->halted_state = CPU_RUNNING;
+        cpu_update_mode(cpu);
+    }
 }
 
 #define S struct segment
@@ -585,7 +638,7 @@ const struct field cpu_fields[] = {
     FIELD(S, flags_x, "lazy flags"),
     DERIVED(S, remaining, "0 between runs"),
     FIELD(S, pending, NULL),
-    FIELD(S, halted_state, "0 running, 1 halted, 2 shut down"),
+    FIELD(S, halted_state, "0 running, 1 halted, 2 shut down, 3 waiting for a start-up message"),
     FIELD(S, cpl, NULL),
     DERIVED(S, mode, NULL),
     DERIVED(S, tlb, NULL),
@@ -663,8 +716,13 @@ const struct field cpu_fields[] = {
     DERIVED(S, profile, NULL),
     WIRED(S, board, NULL),
     WIRED(S, log_channel, NULL),
+    WIRED(S, debug, NULL),
     DERIVED(S, stats, NULL),
+    DERIVED(S, debug_repeat_icount, NULL),
+    DERIVED(S, debug_repeat_rip, NULL),
+    WIRED(S, next_peer, NULL),
     WIRED(S, use_block_cache, NULL),
+    DERIVED(S, debug_stop, NULL),
     PAD(S, pad_end_),
     FIELD_END
 };

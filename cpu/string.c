@@ -6,6 +6,7 @@
  *
  * Record: sc has segment and address size; r2 is 0 without prefix, 1 for F3 (REP, REPE), 2 for F2 (REPNE). */
 #include "cpu/bind.h"
+#include "cpu/debug.h"
 #include "cpu/decode.h"
 #include "cpu/flags.h"
 
@@ -77,6 +78,9 @@ static const struct insn *start_over(struct cpu *cpu, const struct insn *insn)
     cpu_sync(cpu, insn);
     cpu->eflags |= FLAG_RF;
     cpu->current = NULL;
+    if (UNLIKELY(cpu->debug != NULL)) {
+        debug_repeats(cpu);
+    }
     return NULL;
 }
 
@@ -461,7 +465,7 @@ static bool ins_element(struct cpu *cpu, const struct insn *insn, unsigned size,
         return false;
     }
     cpu->stats.io_accesses++;
-    (void)segment_write(cpu, SEG_ES, run->di, size, ports_read(cpu->board.ports, port, size));
+    (void)segment_write(cpu, SEG_ES, run->di, size, debug_port_read(cpu, port, size));
     run_commit(cpu, run, 1, false, true);
     return true;
 }
@@ -474,7 +478,7 @@ static bool outs_element(struct cpu *cpu, const struct insn *insn, unsigned size
         return false;
     }
     cpu->stats.io_accesses++;
-    ports_write(cpu->board.ports, port, size, (uint32_t)value);
+    debug_port_write(cpu, port, size, (uint32_t)value);
     run_commit(cpu, run, 1, true, false);
     return true;
 }

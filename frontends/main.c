@@ -10,6 +10,7 @@
 #include "frontends/host/chardev.h"
 #include "frontends/host/firmware.h"
 #include "frontends/host/memory.h"
+#include "frontends/host/net.h"
 #include "frontends/host/pacer.h"
 #include "frontends/images.h"
 #include "frontends/monitor.h"
@@ -29,7 +30,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { IDLE_FRAME_NS = 50000000, FRAME_NS = 33000000, POLL_FDS = 8, STOPPED_POLL_MS = 50, VRAM_BYTES = 16 << 20, STATUS_ERROR = 1 };
+enum { IDLE_FRAME_NS = 50000000, FRAME_NS = 33000000, POLL_FDS = 8, STOPPED_POLL_MS = 50, ANSWER_NS = 2000000, VRAM_BYTES = 16 << 20, STATUS_ERROR = 1 };
 #define VIRTUAL_RTC_SECONDS UINT64_C(1767225600) /* 2026-01-01 00:00:00 UTC */
 
 /* A serial port's output: to its stream, if it has one, and to the script. */
@@ -47,6 +48,7 @@ struct program {
     struct tick86_blob bios, vga_bios, loader;
     struct session session;
     struct pacer pacer;
+    struct net *net; /* NULL: no network card */
     struct curses *curses;
     struct script *script;
     FILE *log;
@@ -308,6 +310,21 @@ static bool open_streams(struct program *program, struct error *err)
     return true;
 }
 
+static bool open_net(struct program *program, struct error *err)
+{
+    struct options *options = &program->options;
+
+    if (!net_options_finish(&options->net, false, err)) {
+        return false;
+    }
+    if (options->net.nic_count == 0) {
+        return true;
+    }
+    program->net = net_open(&options->net, &program->config, options->dirs, options->dir_count, false, err);
+    program->session.net = program->net;
+    return program->net != NULL;
+}
+
 static bool build_machine(struct program *program, struct error *err)
 {
     struct tick86_config *config = &program->config;
@@ -345,6 +362,9 @@ static bool build_machine(struct program *program, struct error *err)
     }
     program->session.machine = tick86_create(config, err);
     images_relax(&program->images);
+    if (program->session.machine != NULL && program->net != NULL) {
+        net_attach(program->net, program->session.machine);
+    }
     return program->session.machine != NULL &&
            (!options->wants_profile || tick86_profile(program->session.machine, err));
 }
@@ -419,7 +439,7 @@ static bool start(struct program *program, struct error *err)
         return false;
     }
     terminal_catch_signals();
-    if (!open_streams(program, err) || !build_machine(program, err) || !set_log_levels(program, err)) {
+    if (!open_streams(program, err) || !open_net(program, err) || !build_machine(program, err) || !set_log_levels(program, err)) {
         return false;
     }
     if (options->script != NULL) {
@@ -487,6 +507,7 @@ static void wait_for_input(struct program *program, uint64_t ns)
     nfds_t count = 0;
     struct timespec limit = {(time_t)(ns / 1000000000), (long)(ns % 1000000000)};
 
+    (void)limit;
     for (unsigned n = 0; n < TICK86_SERIAL_PORTS; n++) {
         /* Bytes that the guest has not taken yet: more would not be read. */
         if (program->serial_dev[n] != NULL && program->mux[n].pending_count < sizeof program->mux[n].pending) {
@@ -501,6 +522,10 @@ static void wait_for_input(struct program *program, uint64_t ns)
     }
     if (program->curses != NULL && (program->session.held_count == 0 || program->session.is_stopped)) {
         fds[count++] = (struct pollfd){STDIN_FILENO, POLLIN, 0};
+    }
+    if (program->net != NULL) {
+        net_wait(program->net, fds, count, ns);
+        return;
     }
 #if defined(__linux__)
     ppoll(fds, count, &limit, NULL);
@@ -562,6 +587,29 @@ static void handle_stop(struct program *program, enum tick86_stop stop)
 
 static uint64_t smaller(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
+/* Runs, and lets frames pass in between: what answers the guest at once must not wait for the end of the slice. */
+static enum tick86_stop run_machine(struct program *program, uint64_t until, uint64_t insns)
+{
+    struct tick86 *machine = program->session.machine;
+    uint64_t start = tick86_icount(machine), done = 0, took_ns = 0;
+    enum tick86_stop stop;
+    bool goes_on;
+
+    do {
+        uint64_t before = host_now_ns();
+        stop = tick86_run(machine, until, insns - done);
+        uint64_t after = host_now_ns();
+        took_ns += after - before;
+        done = tick86_icount(machine) - start;
+        goes_on = stop == STOP_REQUESTED && program->net != NULL && net_took_stop(program->net) && program->script == NULL;
+        if (goes_on) {
+            net_exchange(program->net, after);
+        }
+    } while (goes_on && done < insns && tick86_now_ns(machine) < until);
+    pacer_ran(&program->pacer, took_ns, done);
+    return stop;
+}
+
 static void run_slice(struct program *program, const struct pacer_step *step)
 {
     struct session *session = &program->session;
@@ -578,9 +626,7 @@ static void run_slice(struct program *program, const struct pacer_step *step)
     if (step->sets_ratio) {
         tick86_set_ratio(session->machine, step->ratio_q16);
     }
-    uint64_t before = host_now_ns();
-    enum tick86_stop stop = tick86_run(session->machine, until, insns);
-    pacer_ran(&program->pacer, host_now_ns() - before, tick86_icount(session->machine) - icount);
+    enum tick86_stop stop = run_machine(program, until, insns);
     session_release_due(session);
     session_look_due(session);
     if (program->script != NULL) {
@@ -604,6 +650,24 @@ static uint64_t idle_until(const struct program *program)
                    smaller(session_next_release(session), session_next_look(session)));
 }
 
+/* Under -time virtual an idle guest skips time, and would be through all its timeouts before anybody outside can answer: while
+ * somebody might, it waits in real time. */
+static void wait_for_answer(struct program *program, struct pacer_step *step)
+{
+    uint64_t guest_ns = tick86_now_ns(program->session.machine);
+    uint64_t idle_ns = idle_until(program);
+    uint64_t before = host_now_ns();
+
+    if (idle_ns <= guest_ns) {
+        return;
+    }
+    wait_for_input(program, smaller(idle_ns - guest_ns, ANSWER_NS));
+    step->until_ns = guest_ns + smaller(smaller(host_now_ns() - before, idle_ns - guest_ns), ANSWER_NS);
+    if (step->until_ns == guest_ns) {
+        step->until_ns++;
+    }
+}
+
 static void run(struct program *program)
 {
     struct session *session = &program->session;
@@ -624,7 +688,13 @@ static void run(struct program *program)
             wait_for_input(program, STOPPED_POLL_MS * UINT64_C(1000000));
             continue;
         }
+        if (program->net != NULL) {
+            net_exchange(program->net, now);
+        }
         struct pacer_step step = pacer_next(&program->pacer, now, tick86_now_ns(session->machine), idle_until(program));
+        if (program->net != NULL && program->options.is_time_virtual && net_is_live(program->net)) {
+            wait_for_answer(program, &step);
+        }
         if (step.runs) {
             run_slice(program, &step);
         } else {
@@ -679,6 +749,7 @@ static void finish(struct program *program)
         session_flush_disks(session);
         tick86_destroy(session->machine);
     }
+    net_close(program->net);
     script_close(program->script);
     session_close(session);
     host_memory_unmap(program->config.ram, program->config.ram_bytes);

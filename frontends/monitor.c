@@ -4,6 +4,7 @@
  * does not have. */
 #define _DEFAULT_SOURCE
 #include "frontends/monitor.h"
+#include "frontends/host/net.h"
 #include "frontends/screendump.h"
 
 #include <ctype.h>
@@ -123,11 +124,17 @@ static void run_info(struct monitor *monitor, int count, char **arguments)
     } else if (strcmp(what, "block") == 0) {
         info_block(monitor);
         info_floppies(monitor);
+    } else if (strcmp(what, "network") == 0) {
+        if (monitor->session->net != NULL) {
+            net_describe(monitor->session->net, put_text, monitor);
+        } else {
+            print(monitor, "no network card\n");
+        }
     } else if (strcmp(what, "hash") == 0) {
         print(monitor, "hash=%016" PRIx64 "\n", tick86_hash(monitor->session->machine, true));
     } else if (!tick86_info(monitor->session->machine, what, put_text, monitor, &err)) {
         print_error(monitor, &err);
-        print(monitor, "Also: status, version, name, block, hash\n");
+        print(monitor, "Also: status, version, name, block, network, hash\n");
     }
 }
 
@@ -203,6 +210,43 @@ static void run_mouse_button(struct monitor *monitor, int count, char **argument
     if (number(monitor, arguments[0], &buttons)) {
         monitor->session->mouse_buttons = (unsigned)buttons & 7;
         tick86_mouse(monitor->session->machine, 0, 0, 0, monitor->session->mouse_buttons);
+    }
+}
+
+/* hostfwd_add [NETWORK] RULE, hostfwd_remove [NETWORK] RULE. */
+static void change_forward(struct monitor *monitor, bool adds, int count, char **arguments)
+{
+    struct error err = {0};
+
+    if (monitor->session->net == NULL) {
+        print(monitor, "Error: there is no network card; start with -nic user\n");
+    } else if (!net_forward(monitor->session->net, count > 1 ? arguments[0] : NULL, adds, arguments[count - 1], &err)) {
+        print_error(monitor, &err);
+    }
+}
+
+static void run_hostfwd_add(struct monitor *monitor, int count, char **arguments)
+{
+    change_forward(monitor, true, count, arguments);
+}
+
+static void run_hostfwd_remove(struct monitor *monitor, int count, char **arguments)
+{
+    change_forward(monitor, false, count, arguments);
+}
+
+static void run_set_link(struct monitor *monitor, int count, char **arguments)
+{
+    struct error err = {0};
+    bool is_up = strcmp(arguments[1], "on") == 0 || strcmp(arguments[1], "up") == 0;
+
+    (void)count;
+    if (!is_up && strcmp(arguments[1], "off") != 0 && strcmp(arguments[1], "down") != 0) {
+        print(monitor, "Error: a link is on or off, not '%s'\n", arguments[1]);
+    } else if (monitor->session->net == NULL) {
+        print(monitor, "Error: there is no network card; start with -nic user\n");
+    } else if (!net_set_link(monitor->session->net, arguments[0], is_up, &err)) {
+        print_error(monitor, &err);
     }
 }
 
@@ -458,6 +502,9 @@ static const struct command commands[] = {
     {"help", "?", "", 0, 1, run_help, "this list"},
     {"info", NULL, "WHAT", 0, 1, run_info,
      "registers, pic, tlb, mem, qtree, mtree, clock, log, status, version, block, hash or a device"},
+    {"hostfwd_add", NULL, "[NETWORK] RULE", 1, 2, run_hostfwd_add, "forward a port of the host: tcp:127.0.0.1:2222-:22"},
+    {"hostfwd_remove", NULL, "[NETWORK] RULE", 1, 2, run_hostfwd_remove, "no longer: tcp:127.0.0.1:2222"},
+    {"set_link", NULL, "CARD on|off", 2, 2, run_set_link, "plug a card's cable in or out (nic0, or its network)"},
     {"screendump", NULL, "FILE", 1, 1, run_screendump, "the screen as a PNG file, or as PPM when its name ends in .ppm"},
     {"screentext", NULL, "[FILE]", 0, 1, run_screentext, "the text screen as UTF-8, here or in a file"},
     {"sendkey", NULL, "KEY-KEY... [MS]", 1, 2, run_sendkey, "press keys together, for MS of guest time (100)"},

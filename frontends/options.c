@@ -63,13 +63,6 @@ bool options_parse_size(const char *text, uint64_t default_unit, uint64_t *bytes
     return true;
 }
 
-/* One key=value of a comma separated list; a doubled comma stands for one. `*list` moves behind it. */
-struct pair {
-    char key[64];
-    char value[1024];
-    bool has_value;
-};
-
 static bool next_pair(const char **list, struct pair *pair)
 {
     const char *at = *list;
@@ -99,6 +92,11 @@ static bool next_pair(const char **list, struct pair *pair)
     }
     *list = at;
     return true;
+}
+
+bool options_next_pair(const char **list, struct pair *pair)
+{
+    return next_pair(list, pair);
 }
 
 static bool bad_value(const struct row *row, const char *value, const char *hint, struct error *err)
@@ -465,8 +463,11 @@ static bool parse_device(struct options *options, const struct row *row, const c
     const char *list = value;
     uint64_t number;
 
+    if (net_is_device(value)) {
+        return net_parse_device(&options->net, value, err);
+    }
     if (!next_pair(&list, &pair) || strcmp(pair.key, "isa-debug-exit") != 0) {
-        return bad_value(row, value, "the only such device is isa-debug-exit[,iobase=PORT][,iosize=N]", err);
+        return bad_value(row, value, "there are e1000, rtl8139, ne2k_pci, ne2k_isa and isa-debug-exit[,iobase=PORT][,iosize=N]", err);
     }
     options->has_debug_exit = true;
     while (next_pair(&list, &pair)) {
@@ -477,6 +478,30 @@ static bool parse_device(struct options *options, const struct row *row, const c
         }
     }
     return true;
+}
+
+static bool parse_nic(struct options *options, const struct row *row, const char *value, struct error *err)
+{
+    (void)row;
+    return net_parse_nic(&options->net, value, err);
+}
+
+static bool parse_netdev(struct options *options, const struct row *row, const char *value, struct error *err)
+{
+    (void)row;
+    return net_parse_netdev(&options->net, value, err);
+}
+
+static bool parse_net(struct options *options, const struct row *row, const char *value, struct error *err)
+{
+    (void)row;
+    return net_parse_net(&options->net, value, err);
+}
+
+static bool parse_object(struct options *options, const struct row *row, const char *value, struct error *err)
+{
+    (void)row;
+    return net_parse_object(&options->net, value, err);
 }
 
 /* Seconds since 1970 of a date and time in UTC. */
@@ -652,6 +677,16 @@ static const struct row rows[] = {
     {"global", "isa-debugcon.iobase=0x402", parse_global, 0, 0, "accepted for QEMU command lines; it is so anyway"},
     {"device", "isa-debug-exit[,iobase=PORT][,iosize=N]", parse_device, 0, 0,
      "a write of V to PORT (default 0x501) ends tick86 with status (V << 1) | 1"},
+    {"device", "e1000|rtl8139|rtl8139c|ne2k_pci|ne2k_isa[,netdev=ID][,mac=MAC][,addr=SLOT][,romfile=FILE][,iobase=PORT][,irq=N]",
+     parse_device, 0, 0, "a network card on the network ID of -netdev"},
+    {"nic", "user|stream|dgram|socket|none[,model=CARD][,mac=MAC][,SETTING=VALUE]...", parse_nic, 0, 0,
+     "a network and a card on it (default model=e1000); settings as for -netdev. none: no network"},
+    {"netdev", "user|stream|dgram|socket|none,id=ID[,SETTING=VALUE]...", parse_netdev, 0, 0,
+     "a network. user: hostfwd=tcp:127.0.0.1:2222-:22, guestfwd=tcp:10.0.2.100:80-tcp:HOST:PORT, tftp=DIR, bootfile=FILE, "
+     "restrict=on, hostloopback=on, net=ADDRESS/BITS, ipv6=off...; stream: server=on, addr.host, addr.port or addr.path; "
+     "dgram: local.host, local.port, remote.host, remote.port. All: capture=FILE writes pcapng (docs/network.md)"},
+    {"net", "none", parse_net, 0, 0, "no network"},
+    {"object", "filter-dump,id=ID,netdev=ID,file=FILE", parse_object, 0, 0, "the same as capture=FILE of that network"},
     {"rtc", "base=utc|localtime|DATE[,clock=vm]", parse_rtc, 0, 0,
      "calendar clock at power-on (default utc; under -time virtual 2026-01-01)"},
     {"seed", "N", parse_seed, 0, 0, "start of the sequence that RDRAND and RDSEED read (default 0)"},
@@ -686,7 +721,7 @@ static const struct {
     const char *name, *instead;
 } known_elsewhere[] = {
     {"smp", NULL},          {"loadvm", NULL},     {"qmp", "monitor"},
-    {"nic", NULL},          {"netdev", NULL},       {"net", NULL},        {"s", NULL},          {"gdb", NULL},
+    {"s", NULL},          {"gdb", NULL},
     {"record", NULL},       {"replay", NULL},       {"machine", NULL},    {"M", NULL},          {"accel", NULL},
     {"enable-kvm", NULL},   {"usb", NULL},          {"vnc", "display"},   {"sdl", "display"},   {"curses", "display"},
     {"icount", "time"},     {"chardev", "serial"},  {"mon", "monitor"},   {"audio", NULL},      {"k", NULL},

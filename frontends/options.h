@@ -2,6 +2,7 @@
 #ifndef FRONTENDS_OPTIONS_H
 #define FRONTENDS_OPTIONS_H
 
+#include "frontends/net_options.h"
 #include "machine/tick86.h"
 
 #include <stdbool.h>
@@ -69,6 +70,7 @@ struct options {
     const char *profile_path; /* NULL: no JSON */
     const char *files[OPTIONS_FILES]; /* bare arguments */
     unsigned file_count;
+    struct net_options net;
     bool wants_help, wants_version, wants_man, wants_isa;
     char *copies[OPTIONS_COPIES];
     unsigned copy_count;
@@ -82,6 +84,14 @@ void options_free(struct options *options);
 void options_print_help(FILE *out);
 void options_print_man(FILE *out);
 void options_print_version(FILE *out);
+
+/* One key=value of a comma separated list; a doubled comma stands for one. `*list` moves behind it. False at its end. */
+struct pair {
+    char key[64];
+    char value[1024];
+    bool has_value;
+};
+bool options_next_pair(const char **list, struct pair *pair);
 
 /* Reads "512", "512M", "2G" as bytes; a bare number is in units of `default_unit`. */
 bool options_parse_size(const char *text, uint64_t default_unit, uint64_t *bytes);

@@ -10,8 +10,11 @@
 
 enum { SESSION_KEYS = 32, SESSION_TEXT_MAX = 160, SESSION_SCREEN_MAX = 128 * 1024 };
 
+struct net;
+
 struct session {
     struct tick86 *machine;
+    struct net *net; /* NULL: no network card */
     const char *name;
     bool is_stopped;       /* by -S, stop, or the end of the guest */
     const char *why_stopped;

@@ -3,11 +3,11 @@
  *
  * Inputs: "intr", "nmi"; "a20_kbc" and "a20_fast", of which one is enough to let address line 20 pass (PIIX3, 82371SB,
  * 2.5.5.2, "A20M#"); "reset0" to "reset3", "poweroff" and "debug_exit", whose rises are remembered until the machine
- * takes them; "ignne". Outputs "powerbtn" and "ferr". Property "cpu" (pointer to struct cpu).
+ * takes them; "ignne". Outputs "powerbtn" and "ferr". Property "machine" (pointer to struct tick86).
  * Not implemented: SMI#, STPCLK#, INIT# apart from RESET#. */
 #include "machine/cpu_pins.h"
 
-#include "cpu/cpu.h"
+#include "machine/machine.h"
 
 enum {
     PIN_INTR,
@@ -23,7 +23,7 @@ enum {
 
 struct cpu_pins {
     struct device dev;
-    struct cpu *cpu;
+    struct tick86 *machine;
     struct irq powerbtn;
     struct irq ferr;
     uint32_t levels;   /* bit n: pin n is high */
@@ -33,7 +33,7 @@ struct cpu_pins {
 #define S struct cpu_pins
 static const struct field cpu_pins_fields[] = {
     DEVICE_FIELDS(S),
-    WIRED(S, cpu, "the processor"),
+    WIRED(S, machine, "the processors"),
     WIRED(S, powerbtn, "power button"),
     WIRED(S, ferr, "coprocessor error"),
     FIELD(S, levels, "INTR, NMI, A20 of 8042 and port 92h, power off, debug exit, IGNNE#, four resets"),
@@ -45,7 +45,7 @@ static const struct field cpu_pins_fields[] = {
 static void ask(struct cpu_pins *pins, enum pins_request request)
 {
     pins->requests |= request;
-    cpu_request_stop(pins->cpu);
+    cpu_request_stop(pins->machine->cpu);
 }
 
 static void cpu_pins_set_input(struct device *dev, unsigned pin, bool level)
@@ -57,17 +57,19 @@ static void cpu_pins_set_input(struct device *dev, unsigned pin, bool level)
     pins->levels = level ? pins->levels | bit : pins->levels & ~bit;
     switch (pin) {
     case PIN_INTR:
-        cpu_set_intr(pins->cpu, level);
+        cpu_set_intr(pins->machine->cpus[0], level);
         break;
     case PIN_NMI:
-        cpu_set_nmi(pins->cpu, level);
+        cpu_set_nmi(pins->machine->cpus[0], level);
         break;
     case PIN_A20_KBC:
     case PIN_A20_FAST:
-        cpu_set_a20(pins->cpu, (pins->levels & (1u << PIN_A20_KBC | 1u << PIN_A20_FAST)) != 0);
+        for (unsigned n = 0; n < pins->machine->cpu_count; n++) {
+            cpu_set_a20(pins->machine->cpus[n], (pins->levels & (1u << PIN_A20_KBC | 1u << PIN_A20_FAST)) != 0);
+        }
         break;
     case PIN_IGNNE:
-        cpu_set_ignne(pins->cpu, level);
+        cpu_set_ignne(pins->machine->cpus[0], level);
         break;
     case PIN_POWEROFF:
         if (has_risen) {
@@ -99,12 +101,12 @@ static void cpu_pins_reset(struct device *dev)
 
 static bool cpu_pins_init(struct device *dev, const struct property *properties, struct error *err)
 {
-    const struct property *cpu = property_find(properties, "cpu");
+    const struct property *machine = property_find(properties, "machine");
 
-    if (cpu == NULL || cpu->pointer == NULL) {
+    if (machine == NULL || machine->pointer == NULL) {
         return error_set(err, "%s: there is no processor", dev->name);
     }
-    ((struct cpu_pins *)(void *)dev)->cpu = cpu->pointer;
+    ((struct cpu_pins *)(void *)dev)->machine = machine->pointer;
     return true;
 }
 
@@ -135,8 +137,8 @@ void cpu_pins_pulse_nmi(struct device *dev)
 {
     const struct cpu_pins *pins = (const struct cpu_pins *)(const void *)dev;
 
-    cpu_set_nmi(pins->cpu, true);
-    cpu_set_nmi(pins->cpu, (pins->levels >> PIN_NMI & 1) != 0);
+    cpu_set_nmi(pins->machine->cpus[0], true);
+    cpu_set_nmi(pins->machine->cpus[0], (pins->levels >> PIN_NMI & 1) != 0);
 }
 
 static const struct pin_group cpu_pins_inputs[] = {

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { ELEMENTS_A_LINE = 16, ELEMENTS_MAX = 256 };
@@ -237,7 +238,7 @@ static void info_clock(const struct tick86 *machine, const struct out *out)
     const struct clock *clock = &machine->clock;
     uint64_t now = clock_now(clock);
 
-    say(out, "icount     %" PRIu64 "\nnow        %" PRIu64 " ns\nns/insn    %" PRIu64 " / 65536\n", cpu_icount(machine->cpu),
+    say(out, "icount     %" PRIu64 "\nnow        %" PRIu64 " ns\nns/insn    %" PRIu64 " / 65536\n", machine_icount(machine),
         now, clock->ns_per_insn_q16);
     for (uint32_t n = 0; n < clock->event_count; n++) {
         const struct event *event = clock->events[n];
@@ -298,6 +299,13 @@ bool tick86_info(struct tick86 *machine, const char *what, tick86_put_fn *put, v
     if (strcmp(what, "cpu") == 0) {
         say_fields(&out, cpu_fields, machine->cpu, 0);
         return true;
+    }
+    if (strncmp(what, "cpu", 3) == 0 && what[3] >= '0' && what[3] <= '9') {
+        unsigned long number = strtoul(&what[3], NULL, 10);
+        if (number < machine->cpu_count) {
+            say_fields(&out, cpu_fields, machine->cpus[number], 0);
+            return true;
+        }
     }
     for (unsigned chip = 0; chip < PC_CHIPS; chip++) {
         const struct device *dev = machine->chips[chip];

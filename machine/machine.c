@@ -16,6 +16,7 @@
 #include "devices/mc146818.h"
 #include "devices/ns16550.h"
 #include "machine/cpu_pins.h"
+#include "machine/debug.h"
 #include "machine/kernel_loader.h"
 #include "machine/serial_input.h"
 
@@ -41,23 +42,27 @@ enum {
 
 static int acknowledge(void *context)
 {
-    struct tick86 *machine = context;
+    const struct processor *processor = context;
+    struct tick86 *machine = processor->machine;
 
     return i8259_acknowledge(machine->chips[PC_PIC0], machine->chips[PC_PIC1]);
 }
 
+/* A board has one FERR# line, that of the first processor (Intel MultiProcessor Specification 1.4, 3.6.1). */
 static void drive_ferr(void *context, bool level)
 {
-    struct tick86 *machine = context;
+    const struct processor *processor = context;
 
-    cpu_pins_drive_ferr(machine->chips[PC_PINS], level);
+    if (processor->number == 0) {
+        cpu_pins_drive_ferr(processor->machine->chips[PC_PINS], level);
+    }
 }
 
 static uint64_t retired(void *context)
 {
     const struct tick86 *machine = context;
 
-    return machine->cpu != NULL ? cpu_icount(machine->cpu) : 0;
+    return machine->cpu != NULL ? machine_icount(machine) : 0;
 }
 
 /* An event is due earlier than anybody thought when this slice began: end it and think again. */
@@ -70,9 +75,24 @@ static void deadline_is_sooner(void *context)
     }
 }
 
+/* PAUSE. */
+static void spin(void *context)
+{
+    const struct processor *processor = context;
+
+    schedule_end_turn(processor->machine);
+}
+
+/* `context` is any processor. */
 static void map_changed(void *context)
 {
-    cpu_map_changed(context);
+    struct cpu *first = context;
+    struct cpu *cpu = first;
+
+    do {
+        cpu_map_changed(cpu);
+        cpu = cpu_next_peer(cpu);
+    } while (cpu != first);
 }
 
 /* ---- creation ---- */
@@ -99,6 +119,9 @@ static bool check_config(const struct tick86_config *config, struct error *err)
         if (config->drives[n].kind == DRIVE_DISK && config->drives[n].backend == NULL) {
             return error_set(err, "disk %u has no image", n);
         }
+    }
+    if (config->cpus > TICK86_CPUS_MAX) {
+        return error_set(err, "cannot build a machine with %u processors: 1 to %d", config->cpus, TICK86_CPUS_MAX);
     }
     if (config->kernel.size != 0 && config->loader_rom.size == 0) {
         return error_set(err, "cannot boot kernel '%s' without the loader ROM", config->kernel.name);
@@ -156,32 +179,41 @@ static bool create_memories(struct tick86 *machine, const struct tick86_config *
     return nics_create_roms(machine, config, ident, err);
 }
 
-static bool create_cpu(struct tick86 *machine, const struct tick86_config *config, struct error *err)
+static bool create_cpus(struct tick86 *machine, const struct tick86_config *config, struct error *err)
 {
     struct memory *memories[] = { &machine->ram, &machine->vram, &machine->bios, &machine->vga_bios };
-    struct cpu_board board = { .context = machine,
-                               .acknowledge = acknowledge,
-                               .ferr = drive_ferr,
-                               .space = machine->space,
-                               .ports = machine->ports,
-                               .clock = &machine->clock,
-                               .log = &machine->log };
+    unsigned count = config->cpus != 0 ? config->cpus : 1;
 
-    machine->cpu = cpu_create(&board, config->use_block_cache, err);
-    if (machine->cpu == NULL) {
-        return false;
+    for (unsigned n = 0; n < count; n++) {
+        machine->processors[n] = (struct processor){ .machine = machine, .number = n };
+        struct cpu_board board = { .context = &machine->processors[n],
+                                   .acknowledge = acknowledge,
+                                   .ferr = drive_ferr,
+                                   .spin = count > 1 ? spin : NULL,
+                                   .is_application = n != 0,
+                                   .space = machine->space,
+                                   .ports = machine->ports,
+                                   .clock = &machine->clock,
+                                   .log = &machine->log };
+        struct cpu *cpu = cpu_create(&board, config->use_block_cache, err);
+        if (cpu == NULL) {
+            return false;
+        }
+        machine->cpus[machine->cpu_count++] = cpu;
+        cpu_seed_random(cpu, config->random_seed + n * UINT64_C(0x9e3779b97f4a7c15));
+        cpu_join(cpu, machine->cpus[0]);
     }
-    cpu_seed_random(machine->cpu, config->random_seed);
+    schedule_init(machine, config->schedule_seed);
     for (unsigned n = 0; n < sizeof memories / sizeof memories[0]; n++) {
         /* Both callbacks of a memory get one context, which the CPU sets again when it finds code. */
-        memories[n]->code_written_context = machine->cpu;
+        memories[n]->code_written_context = machine->cpus[0];
         memories[n]->flags_cleared = map_changed;
     }
     for (unsigned n = 0; n < TICK86_NICS; n++) {
-        machine->nics[n].rom.code_written_context = machine->cpu;
+        machine->nics[n].rom.code_written_context = machine->cpus[0];
         machine->nics[n].rom.flags_cleared = map_changed;
     }
-    space_on_change(machine->space, map_changed, machine->cpu);
+    space_on_change(machine->space, map_changed, machine->cpus[0]);
     return true;
 }
 
@@ -198,7 +230,7 @@ static unsigned common_properties(struct tick86 *machine, const struct tick86_co
     static const char *const cd_names[TICK86_DISKS] = { "cd0", "cd1", "cd2", "cd3" };
     unsigned count = 0;
 
-    properties[count++] = (struct property){ .name = "cpu", .pointer = machine->cpu };
+    properties[count++] = (struct property){ .name = "machine", .pointer = machine };
     properties[count++] = (struct property){ .name = "ram", .pointer = &machine->ram };
     properties[count++] = (struct property){ .name = "bios", .pointer = &machine->bios };
     properties[count++] = (struct property){ .name = "vram", .pointer = &machine->vram };
@@ -370,7 +402,7 @@ static void fill_cmos(struct tick86 *machine, const struct tick86_config *config
     uint64_t low = i440fx_low_memory(config->ram_bytes);
     struct mc146818_pc_config cmos = { .ram_below_4g_bytes = low,
                                        .ram_above_4g_bytes = config->ram_bytes - low,
-                                       .cpus = 1,
+                                       .cpus = (uint8_t)machine->cpu_count,
                                        .boot_order = config->boot_order != NULL ? config->boot_order : "cd" };
 
     for (unsigned n = 0; n < TICK86_DISKS; n++) {
@@ -391,7 +423,7 @@ static bool build(struct tick86 *machine, const struct tick86_config *config, st
     if (machine->space == NULL || machine->ports == NULL) {
         return error_set(err, "out of memory for the machine");
     }
-    if (!create_memories(machine, config, err) || !create_cpu(machine, config, err) ||
+    if (!create_memories(machine, config, err) || !create_cpus(machine, config, err) ||
         !create_chips(machine, config, err) || !add_firmware_files(machine, config, err)) {
         return false;
     }
@@ -429,9 +461,12 @@ void tick86_destroy(struct tick86 *machine)
     for (unsigned chip = PC_CHIPS; chip-- > 0;) {
         device_destroy(machine->chips[chip]);
     }
+    debug_destroy(machine);
     space_destroy(machine->space);
     ports_destroy(machine->ports);
-    cpu_destroy(machine->cpu);
+    for (unsigned n = 0; n < machine->cpu_count; n++) {
+        cpu_destroy(machine->cpus[n]);
+    }
     memory_destroy(&machine->ram);
     memory_destroy(&machine->vram);
     memory_destroy(&machine->bios);
@@ -470,7 +505,18 @@ static bool take_stop(struct tick86 *machine, enum tick86_stop *stop)
     return true;
 }
 
-/* In HLT: lets time pass to the next event, but not past until_ns. A guest that halted with interrupts off gets one more
+/* Whether an interrupt could wake a processor from HLT. */
+static bool can_be_woken(const struct tick86 *machine)
+{
+    for (unsigned n = 0; n < machine->cpu_count; n++) {
+        if (machine->cpus[n]->halted_state == CPU_HALTED && (machine->cpus[n]->eflags & FLAG_IF) != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* With all processors in HLT: lets time pass to the next event, but not past until_ns. A guest that halted with interrupts off gets one more
  * second, in which disks and serial ports finish what they were told. False when it is dead. */
 static bool wait_for_event(struct tick86 *machine, uint64_t until_ns)
 {
@@ -478,7 +524,7 @@ static bool wait_for_event(struct tick86 *machine, uint64_t until_ns)
     uint64_t next = clock_next_deadline(&machine->clock);
     uint64_t target = next < until_ns ? next : until_ns;
 
-    if ((machine->cpu->eflags & FLAG_IF) != 0) {
+    if (can_be_woken(machine)) {
         machine->dead_since_ns = CLOCK_NEVER;
     } else {
         if (machine->dead_since_ns == CLOCK_NEVER) {
@@ -507,8 +553,12 @@ static uint64_t smaller(uint64_t a, uint64_t b)
 /* Runs up to whatever comes first. `insns` is at least 1. */
 static void run_slice(struct tick86 *machine, uint64_t until_ns, uint64_t insns)
 {
-    uint64_t deadline = smaller(clock_next_deadline(&machine->clock), until_ns);
+    uint64_t deadline = smaller(smaller(clock_next_deadline(&machine->clock), schedule_turn_end(machine)), until_ns);
     uint64_t count = smaller(smaller(insns, SLICE_MAX), clock_insns_until(&machine->clock, deadline));
+
+    if (machine->debug != NULL) {
+        count = debug_limit(machine, count);
+    }
 
     machine->dead_since_ns = CLOCK_NEVER;
     machine->is_running = true;
@@ -516,35 +566,35 @@ static void run_slice(struct tick86 *machine, uint64_t until_ns, uint64_t insns)
     machine->is_running = false;
 }
 
-/* In HLT, and nothing is there to end it. */
-static bool is_idle(const struct tick86 *machine)
-{
-    const struct cpu *cpu = machine->cpu;
-
-    return cpu->halted_state == CPU_HALTED && !cpu_has_work(cpu) && (cpu->pending & PENDING_DEBUG) == 0;
-}
-
 enum tick86_stop tick86_run(struct tick86 *machine, uint64_t until_ns, uint64_t max_insns)
 {
-    struct cpu *cpu = machine->cpu;
-    uint64_t start = cpu_icount(cpu);
+    uint64_t start = machine_icount(machine);
     uint64_t end = max_insns < UINT64_MAX - start ? start + max_insns : UINT64_MAX;
     enum tick86_stop stop;
 
+    if (machine->debug != NULL) {
+        debug_before_run(machine);
+    }
     for (;;) {
         clock_run_due(&machine->clock);
+        if (machine->debug != NULL && debug_take_stop(machine)) {
+            return STOP_DEBUG;
+        }
         if (take_stop(machine, &stop)) {
             return stop;
         }
-        if (cpu_icount(cpu) >= end || clock_now(&machine->clock) >= until_ns) {
+        if (machine->debug != NULL && debug_step_is_done(machine)) {
             return STOP_BUDGET;
         }
-        if (is_idle(machine)) {
+        if (machine_icount(machine) >= end || clock_now(&machine->clock) >= until_ns) {
+            return STOP_BUDGET;
+        }
+        if (!schedule_pick(machine)) {
             if (!wait_for_event(machine, until_ns)) {
                 return STOP_DEAD;
             }
         } else {
-            run_slice(machine, until_ns, end - cpu_icount(cpu));
+            run_slice(machine, until_ns, end - machine_icount(machine));
         }
     }
 }
@@ -559,7 +609,7 @@ void tick86_request_stop(struct tick86 *machine)
 
 uint64_t tick86_icount(const struct tick86 *machine)
 {
-    return cpu_icount(machine->cpu);
+    return machine_icount(machine);
 }
 
 uint64_t tick86_now_ns(const struct tick86 *machine)
@@ -567,14 +617,24 @@ uint64_t tick86_now_ns(const struct tick86 *machine)
     return clock_now(&machine->clock);
 }
 
+unsigned tick86_cpu_count(const struct tick86 *machine)
+{
+    return machine->cpu_count;
+}
+
 bool tick86_is_halted(const struct tick86 *machine)
 {
-    return machine->cpu->halted_state == CPU_HALTED;
+    for (unsigned n = 0; n < machine->cpu_count; n++) {
+        if (machine->cpus[n]->halted_state == CPU_RUNNING) {
+            return false;
+        }
+    }
+    return true;
 }
 
 uint64_t tick86_idle_until_ns(const struct tick86 *machine)
 {
-    return is_idle(machine) ? clock_next_deadline(&machine->clock) : 0;
+    return schedule_is_idle(machine) ? clock_next_deadline(&machine->clock) : 0;
 }
 
 uint32_t tick86_debug_exit_value(const struct tick86 *machine)
@@ -596,7 +656,10 @@ void tick86_reset(struct tick86 *machine)
         }
     }
     space_commit(machine->space);
-    cpu_reset(machine->cpu, false);
+    for (unsigned n = 0; n < machine->cpu_count; n++) {
+        cpu_reset(machine->cpus[n], false);
+    }
+    schedule_reset(machine);
     /* Whoever drove a wire while it was reset asked for nothing. */
     cpu_pins_take(machine->chips[PC_PINS], REQUEST_DEBUG_EXIT | REQUEST_POWEROFF | REQUEST_RESET);
 }
@@ -682,8 +745,14 @@ static uint64_t hash_memory(const struct memory *memory, uint64_t seed)
 
 uint64_t tick86_hash(const struct tick86 *machine, bool with_ram)
 {
-    uint64_t hash = hash_cpu(machine->cpu, HASH_SEED);
+    uint64_t hash = HASH_SEED;
 
+    for (unsigned n = 0; n < machine->cpu_count; n++) {
+        hash = hash_cpu(machine->cpus[n], hash);
+    }
+    if (machine->cpu_count > 1) {
+        hash = state_hash(schedule_fields, &machine->schedule, hash);
+    }
     hash = state_hash(clock_fields, &machine->clock, hash);
     for (unsigned chip = 0; chip < PC_CHIPS; chip++) {
         if (machine->chips[chip] != NULL) {
@@ -739,18 +808,20 @@ bool tick86_read_linear(const struct tick86 *machine, uint64_t address, void *by
 
 void tick86_get_stats(const struct tick86 *machine, struct tick86_stats *stats)
 {
-    const struct cpu_stats *from = &machine->cpu->stats;
-
-    *stats = (struct tick86_stats){ .blocks_decoded = from->blocks_decoded,
-                                    .blocks_retired = from->blocks_retired,
-                                    .insns_decoded = from->insns_decoded,
-                                    .dispatches = from->dispatches,
-                                    .tlb_fills = from->tlb_fills,
-                                    .tlb_flushes = from->tlb_flushes,
-                                    .link_misses = from->link_misses,
-                                    .slow_accesses = from->slow_accesses,
-                                    .interrupts = from->interrupts,
-                                    .io_accesses = from->io_accesses };
+    *stats = (struct tick86_stats){ 0 };
+    for (unsigned n = 0; n < machine->cpu_count; n++) {
+        const struct cpu_stats *from = &machine->cpus[n]->stats;
+        stats->blocks_decoded += from->blocks_decoded;
+        stats->blocks_retired += from->blocks_retired;
+        stats->insns_decoded += from->insns_decoded;
+        stats->dispatches += from->dispatches;
+        stats->tlb_fills += from->tlb_fills;
+        stats->tlb_flushes += from->tlb_flushes;
+        stats->link_misses += from->link_misses;
+        stats->slow_accesses += from->slow_accesses;
+        stats->interrupts += from->interrupts;
+        stats->io_accesses += from->io_accesses;
+    }
 }
 
 struct log *tick86_log(struct tick86 *machine)

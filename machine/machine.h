@@ -5,14 +5,28 @@
 #include "cpu/cpu.h"
 #include "machine/nics.h"
 #include "machine/pc.h"
+#include "machine/schedule.h"
 #include "machine/tick86.h"
+
+struct debug;
+struct tick86;
+
+/* What a processor's calls to the board come with. */
+struct processor {
+    struct tick86 *machine;
+    unsigned number;
+};
 
 struct tick86 {
     struct log log;
     struct clock clock;
     struct space *space;
     struct ports *ports;
-    struct cpu *cpu;
+    struct cpu *cpus[TICK86_CPUS_MAX];
+    unsigned cpu_count;
+    struct cpu *cpu; /* the one whose turn it is: cpus[schedule.running] */
+    struct processor processors[TICK86_CPUS_MAX]; /* each one's link to the board */
+    struct schedule schedule;
     struct memory ram, vram, bios, vga_bios;
     uint8_t *bios_bytes, *vga_bios_bytes; /* our copies, padded */
     bool has_vga_bios;
@@ -24,6 +38,8 @@ struct tick86 {
     bool is_running;        /* inside cpu_run */
     bool is_stop_requested;
     uint64_t dead_since_ns; /* guest time at which nothing was left that can wake the CPU; CLOCK_NEVER: it lives */
+
+    struct debug *debug; /* breakpoints and observers; NULL: there have been none */
 
     uint64_t screen_stamp, screen_generation;
 };

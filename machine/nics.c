@@ -157,6 +157,9 @@ bool nics_create(struct tick86 *machine, const struct tick86_config *config, con
                 { .name = "plus", .number = nic->model == NIC_RTL8139 },
                 { .name = NULL },
             };
+            if (class_of(nic->model) == NULL) {
+                return error_set(err, "network card %u is of no model that there is", n);
+            }
             struct device *dev = device_create(class_of(nic->model), pc_board[PC_NIC0 + n].name, surroundings, properties, err);
             machine->chips[PC_NIC0 + n] = dev;
             if (dev == NULL) {

@@ -8,14 +8,14 @@
 
 bool tick86_profile(struct tick86 *machine, struct error *err)
 {
-    return cpu_profile(machine->cpu, err);
+    return cpu_profile(machine->cpus[0], err);
 }
 
 bool tick86_profile_block(const struct tick86 *machine, size_t n, struct tick86_profile_block *block)
 {
     struct profile_block from;
 
-    if (!machine->cpu->profile || !profile_block(machine->cpu->profile, n, &from)) {
+    if (!machine->cpus[0]->profile || !profile_block(machine->cpus[0]->profile, n, &from)) {
         return false;
     }
     *block = (struct tick86_profile_block){
@@ -37,7 +37,7 @@ bool tick86_profile_handler(const struct tick86 *machine, size_t n, struct tick8
     static const char *const forms[FORM_COUNT] = { "", "_m", "_bd", "_bid" };
     struct profile_handler from;
 
-    if (!machine->cpu->profile || !profile_handler(machine->cpu->profile, n, &from)) {
+    if (!machine->cpus[0]->profile || !profile_handler(machine->cpus[0]->profile, n, &from)) {
         return false;
     }
     snprintf(handler->name, sizeof handler->name, "%s%s%s/%u", from.stem, from.is_dead ? "_nf" : "",

@@ -23,7 +23,7 @@
 struct tick86;
 
 enum { TICK86_DISKS = 4, TICK86_FLOPPIES = 2, TICK86_SERIAL_PORTS = 2, TICK86_OPTION_ROMS = 8, TICK86_MODULES_MAX = 15,
-       TICK86_NICS = 8 };
+       TICK86_NICS = 8, TICK86_CPUS_MAX = 32 };
 
 /* A file's bytes in memory; the caller keeps them until the machine is destroyed. */
 struct tick86_blob {
@@ -84,6 +84,8 @@ struct tick86_config {
     uint32_t debug_exit_port;   /* 0: 501h */
     uint64_t rtc_base_seconds;  /* calendar time at power-on, seconds since 1970 */
     uint64_t random_seed;       /* of what RDRAND and RDSEED read */
+    unsigned cpus;              /* processors, 1 to TICK86_CPUS_MAX; 0: 1 */
+    uint64_t schedule_seed;     /* 0: equal turns in order; another seed is another schedule */
     uint64_t ns_per_insn_q16;   /* 16.16; 0: 65536, one nanosecond an instruction */
     bool use_block_cache;       /* false: --self-check=slow, every instruction decoded anew, no chaining or fusion */
     log_sink_fn *log_sink;
@@ -103,7 +105,8 @@ enum tick86_stop {
     STOP_TRIPLE_FAULT,/* likewise, after a triple fault */
     STOP_DEBUG_EXIT,  /* isa-debug-exit was written: see tick86_debug_exit_value */
     STOP_DEAD,        /* HLT with interrupts off and no event that could ever wake it, and no NMI source */
-    STOP_REQUESTED    /* tick86_request_stop was called (by a sink during the run) */
+    STOP_REQUESTED,   /* tick86_request_stop was called (by a sink during the run) */
+    STOP_DEBUG        /* at a breakpoint: tick86_debug.h */
 };
 
 /* Runs until guest time `until_ns` or until `max_insns` more instructions have retired, whichever is first (UINT64_MAX:
@@ -114,10 +117,11 @@ enum tick86_stop tick86_run(struct tick86 *machine, uint64_t until_ns, uint64_t 
 /* Makes tick86_run come back after the current instruction; callable from sinks while it runs. */
 void tick86_request_stop(struct tick86 *machine);
 
-/* Retired instructions and guest nanoseconds since power-on. */
+/* Retired instructions, of all processors together, and guest nanoseconds since power-on. */
 uint64_t tick86_icount(const struct tick86 *machine);
 uint64_t tick86_now_ns(const struct tick86 *machine);
-/* True when the CPU sits in HLT. */
+unsigned tick86_cpu_count(const struct tick86 *machine);
+/* True when every processor sits in HLT or waits to be started. */
 bool tick86_is_halted(const struct tick86 *machine);
 /* While the guest halts: guest time of the next event, UINT64_MAX when there is none. 0 while it has something to do. */
 uint64_t tick86_idle_until_ns(const struct tick86 *machine);

@@ -171,6 +171,42 @@ bad "not implemented" -smp 4
 bad "not implemented" -enable-kvm
 bad "not implemented" -machine q35
 
+# Networks.
+bad "no such network" -nic tap
+bad "no setting 'color'" -nic user,color=red
+bad "no network card 'ne3000'" -nic user,model=ne3000
+bad "address is six bytes" -nic user,mac=52:54:00
+bad "address is six bytes" -nic user,mac=01:00:00:00:00:01
+bad "hostfwd .* cannot be understood" -nic user,hostfwd=22
+bad "guestfwd .* cannot be understood" -nic user,guestfwd=tcp:10.0.2.100:80
+bad "free address" -nic user,guestfwd=tcp:10.0.2.2:80-cmd:cat
+bad "net=" -nic user,net=ten
+bad "within net" -nic user,dns=192.0.2.1
+bad "not on or off" -nic user,restrict=perhaps
+bad "tftp=" -nic user,tftp=absent
+bad "leaves nothing" -nic user,ipv4=off,ipv6=off
+bad "cannot write capture" -nic none -nic user,capture=no/where
+bad "has no id" -netdev user
+bad "two networks" -netdev user,id=a -netdev user,id=a
+bad "has no address" -nic stream
+bad "port is missing" -nic stream,addr.type=inet,addr.host=127.0.0.1
+bad "not implemented" -nic stream,addr.type=vsock,addr.port=1
+bad "cannot connect" -nic stream,addr.type=unix,addr.path=absent
+bad "no local address" -nic dgram
+bad "needs one of" -nic socket
+bad "HOST:PORT" -nic socket,listen=here
+bad "no network 'net0'" -device e1000,netdev=net0
+bad "PCI slot" -device e1000,addr=40
+bad "iobase" -device ne2k_isa,iobase=0x301
+bad "irq" -device ne2k_isa,irq=8
+bad "no setting" -device e1000,color=red
+bad "two network cards" -netdev user,id=a -device e1000,netdev=a -device e1000,netdev=a
+bad "more than 8" -nic user -nic user -nic user -nic user -nic user -nic user -nic user -nic user -nic user
+bad "cannot (open|read|find).*absent" -nic user,romfile=absent
+bad "not implemented" -net user
+bad "filter-dump" -object rng-random
+bad "no network 'x'" -object filter-dump,netdev=x,file=f
+
 # A port that somebody has.
 port=$((20000 + $$ % 20000))
 "$tick86" -S -display none -monitor "tcp:127.0.0.1:$port,server,nowait" </dev/null 2>/dev/null &
@@ -180,6 +216,8 @@ for ((n = 0; n < 100; n++)); do
     sleep 0.1
 done
 bad "Address already in use" -serial "tcp:127.0.0.1:$port,server,nowait"
+bad "Address already in use" -nic "user,hostfwd=tcp:127.0.0.1:$port-:22"
+bad "Address already in use" -nic "stream,server=on,addr.host=127.0.0.1,addr.port=$port"
 bad "Address already in use" -monitor "tcp:127.0.0.1:$port,server"
 
 # Nothing in the table was forgotten: all options with values but those for which every text is good.

@@ -2,7 +2,7 @@
 # shellcheck disable=SC2154
 # shellcheck shell=bash
 
-build_packages=(gcc libc6-dev cmake ninja-build pkg-config nasm libpng-dev libncurses-dev zlib1g-dev libzstd-dev libcapstone-dev check seabios)
+build_packages=(gcc libc6-dev cmake ninja-build pkg-config nasm libpng-dev libncurses-dev zlib1g-dev libzstd-dev libcapstone-dev libslirp-dev check seabios)
 export build_packages
 
 # need_packages NAME...: does nothing when all are there.
