@@ -919,9 +919,11 @@ void remember_jump(struct cpu *cpu, uint64_t eip, const struct block *block)
                                   block->boundaries[0] };
 }
 
+/* EIP has 32 bits in 16-bit code too, where it may pass 64 KiB; branches with 16-bit operands cut their targets themselves. */
 static uint64_t mask_eip(const struct cpu *cpu, uint64_t eip)
 {
-    return eip & (cpu->mode & MODE_CODE32 ? 0xffffffffu : 0xffffu);
+    (void)cpu;
+    return eip & 0xffffffffu;
 }
 
 /* Charges for the block found for cpu->rip and gives its first record; NULL when the deadline lies in it. */

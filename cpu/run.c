@@ -24,7 +24,8 @@ uint64_t cpu_icount(const struct cpu *cpu)
 
 static uint64_t mask_ip(const struct cpu *cpu, uint64_t eip)
 {
-    return eip & (cpu->mode & MODE_CODE32 ? 0xffffffffu : 0xffffu);
+    (void)cpu;
+    return eip & 0xffffffffu;
 }
 
 void cpu_sync(struct cpu *cpu, const struct insn *insn)

@@ -19,7 +19,7 @@ void code_enter(struct cpu *cpu, const struct segment *code, unsigned cpl, uint3
     cpu->seg[SEG_CS].attributes |= ATTR_ACCESSED;
     cpu->seg[SEG_CS].selector = selector_with_rpl(code->selector, cpl);
     cpu->cpl = (uint8_t)cpl;
-    cpu->rip = code->attributes & ATTR_DB ? eip : eip & 0xffff;
+    cpu->rip = eip; /* whatever CS.D says: SDM vol. 2, JMP and IRET, cut by operand size alone */
     cpu_update_mode(cpu);
 }
 
@@ -34,7 +34,7 @@ bool code_check_real(struct cpu *cpu, uint32_t offset)
 void code_enter_real(struct cpu *cpu, uint16_t selector, uint32_t eip)
 {
     segment_load_real(cpu, SEG_CS, selector);
-    cpu->rip = cpu->seg[SEG_CS].attributes & ATTR_DB ? eip : eip & 0xffff;
+    cpu->rip = eip;
 }
 
 static uint32_t truncate(uint64_t value, unsigned size)
