@@ -392,8 +392,10 @@ bool cpu_is_idle(const struct cpu *cpu);
 /* Seeds RDRAND and RDSEED; RESET# keeps where the sequence is. */
 void cpu_seed_random(struct cpu *cpu, uint64_t seed);
 
-/* The physical map changed, or a page's flags: drop cached translations (and write permissions). */
+/* The physical map changed: drop cached translations. */
 void cpu_map_changed(struct cpu *cpu);
+/* Somebody wants to know of stores: the next one to each page takes the slow path. Translations stay what they are. */
+void cpu_revoke_writes(struct cpu *cpu);
 
 /* EFLAGS with status bits gathered. */
 uint32_t cpu_get_eflags(const struct cpu *cpu);

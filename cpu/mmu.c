@@ -132,6 +132,15 @@ void cpu_map_changed(struct cpu *cpu)
     cpu_look(cpu);
 }
 
+void cpu_revoke_writes(struct cpu *cpu)
+{
+    for (unsigned mode = 0; mode < TLB_MODES; mode++) {
+        for (unsigned index = 0; index < TLB_ENTRIES; index++) {
+            cpu->tlb_arrays[mode][index].write_tag = TLB_INVALID;
+        }
+    }
+}
+
 static phys_addr apply_a20(const struct cpu *cpu, phys_addr address)
 {
     return cpu->a20_enabled ? address : address & ~(phys_addr)0x100000;

@@ -6,6 +6,8 @@
 #define _DEFAULT_SOURCE
 #define _XOPEN_SOURCE 700
 #include "frontends/curses.h"
+#include "frontends/display.h"
+#include "frontends/gdb_stub.h"
 #include "frontends/host/block.h"
 #include "frontends/host/chardev.h"
 #include "frontends/host/firmware.h"
@@ -13,12 +15,14 @@
 #include "frontends/host/net.h"
 #include "frontends/host/pacer.h"
 #include "frontends/images.h"
+#include "frontends/module.h"
 #include "frontends/monitor.h"
 #include "frontends/mux.h"
 #include "frontends/options.h"
 #include "frontends/profile.h"
 #include "frontends/script.h"
 #include "frontends/session.h"
+#include "frontends/travel.h"
 #include "machine/tick86_isa.h"
 
 #include <errno.h>
@@ -30,7 +34,19 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { IDLE_FRAME_NS = 50000000, FRAME_NS = 33000000, POLL_FDS = 8, STOPPED_POLL_MS = 50, ANSWER_NS = 2000000, VRAM_BYTES = 16 << 20, STATUS_ERROR = 1 };
+enum {
+    FRAME_NS = 33000000,          /* between pictures in the terminal */
+    IDLE_FRAME_NS = 50000000,
+    DISPLAY_FRAME_NS = 16000000,  /* and in a window */
+    DISPLAY_POLL_NS = 8000000,    /* between looks for the window's events */
+    FAST_SLICE_NS = 20000000,     /* fast-forward: guest time and instructions of a slice */
+    FAST_SLICE_INSNS = 2000000,
+    ANSWER_NS = 2000000,
+    POLL_FDS = 12,
+    STOPPED_POLL_MS = 50,
+    VRAM_BYTES = 16 << 20,
+    STATUS_ERROR = 1
+};
 #define VIRTUAL_RTC_SECONDS UINT64_C(1767225600) /* 2026-01-01 00:00:00 UTC */
 
 /* A serial port's output: to its stream, if it has one, and to the script. */
@@ -50,6 +66,8 @@ struct program {
     struct pacer pacer;
     struct net *net; /* NULL: no network card */
     struct curses *curses;
+    const struct display_module *display; /* NULL: curses or nothing */
+    void *display_context;
     struct script *script;
     FILE *log;
     FILE *profile; /* NULL: not asked for */
@@ -62,11 +80,13 @@ struct program {
     struct chardev *monitor_dev;
     struct chardev *debugcon_dev;
     struct byte_sink debugcon_sink;
+    struct gdb_stub *gdb;
     struct monitor monitor;
     unsigned monitor_greeted; /* connections that have seen the prompt */
     uint64_t last_frame_ns;
     bool has_died;
     bool is_started;
+    struct travel *travel;
 };
 
 static void print_error(const struct error *err)
@@ -120,6 +140,11 @@ static bool is_on_stdio(const char *spec)
     return spec != NULL && (strcmp(spec, "stdio") == 0 || strcmp(spec, "mon:stdio") == 0);
 }
 
+static bool has_window_system(void)
+{
+    return getenv("DISPLAY") != NULL || getenv("WAYLAND_DISPLAY") != NULL;
+}
+
 /* What QEMU's defaults and -nographic mean for who uses the terminal. */
 static bool choose_streams(struct options *options, struct error *err)
 {
@@ -135,13 +160,13 @@ static bool choose_streams(struct options *options, struct error *err)
         }
     }
     users = (unsigned)is_on_stdio(options->serial[0]) + is_on_stdio(options->serial[1]) +
-            is_on_stdio(options->monitor) + is_on_stdio(options->debugcon);
+            is_on_stdio(options->monitor) + is_on_stdio(options->debugcon) + is_on_stdio(options->gdb);
     if (users > 1) {
-        error_set(err, "the terminal is wanted by %u of -serial, -monitor and -debugcon", users);
+        error_set(err, "the terminal is wanted by %u of -serial, -monitor, -debugcon and -gdb", users);
         return error_hint(err, "-serial mon:stdio shares it between a serial port and the monitor");
     }
     bool is_terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
-    if (options->display == DISPLAY_DEFAULT) {
+    if (options->display == DISPLAY_DEFAULT && !has_window_system()) {
         options->display = is_terminal && users == 0 ? DISPLAY_CURSES : DISPLAY_NONE;
     }
     if (options->display == DISPLAY_CURSES) {
@@ -346,6 +371,7 @@ static bool build_machine(struct program *program, struct error *err)
     config->loader_rom = program->loader;
     config->kernel_append = options->append;
     config->debug_exit = options->has_debug_exit;
+    config->vmmouse = options->has_vmmouse;
     config->debug_exit_port = options->debug_exit_port;
     config->rtc_base_seconds = rtc_seconds(options);
     config->random_seed = options->random_seed;
@@ -355,8 +381,12 @@ static bool build_machine(struct program *program, struct error *err)
     config->log_sink = put_log;
     config->log_context = program;
     config->log_level = LOG_ERROR;
-    config->ram = host_memory_map(config->ram_bytes, err);
-    config->vram = config->ram != NULL ? host_memory_map(config->vram_bytes, err) : NULL;
+    if (!travel_configure(program->travel, config, err)) {
+        return false;
+    }
+    program->pacer.ratio_q16 = config->ns_per_insn_q16;
+    config->ram = config->ram != NULL ? config->ram : host_memory_map(config->ram_bytes, err);
+    config->vram = config->vram != NULL || config->ram == NULL ? config->vram : host_memory_map(config->vram_bytes, err);
     if (config->vram == NULL) {
         return false;
     }
@@ -367,6 +397,44 @@ static bool build_machine(struct program *program, struct error *err)
     }
     return program->session.machine != NULL &&
            (!options->wants_profile || tick86_profile(program->session.machine, err));
+}
+
+static void add_recorded(struct recorded_file *files, unsigned *count, const char *role, const char *path,
+                         const struct tick86_blob *blob)
+{
+    if (path != NULL && path[0] != '\0' && *count < RECORDED_FILES) {
+        files[*count].blob = blob;
+        snprintf(files[*count].role, sizeof files->role, "%s", role);
+        snprintf(files[*count].path, sizeof files->path, "%s", path);
+        (*count)++;
+    }
+}
+
+/* The machine becomes what a snapshot or a recording says; recording begins. */
+static bool attach_travel(struct program *program, struct error *err)
+{
+    static struct recorded_file files[RECORDED_FILES];
+    const struct session *session = &program->session;
+    unsigned count = 0;
+    char role[24];
+
+    add_recorded(files, &count, "bios", program->bios.name, &program->bios);
+    add_recorded(files, &count, "vga bios", program->vga_bios.name, &program->vga_bios);
+    add_recorded(files, &count, "loader", program->loader.name, &program->loader);
+    add_recorded(files, &count, "kernel", program->images.kernel.name, NULL);
+    for (unsigned n = 0; n < program->images.module_count; n++) {
+        snprintf(role, sizeof role, "module %u", n);
+        add_recorded(files, &count, role, program->images.modules[n].name, NULL);
+        if (access(files[count - 1].path, F_OK) != 0) { /* "FILE ARGUMENTS" */
+            files[count - 1].path[strcspn(files[count - 1].path, " ")] = '\0';
+        }
+    }
+    for (unsigned n = 0; n < TICK86_DISKS + TICK86_FLOPPIES; n++) {
+        snprintf(role, sizeof role, "drive %u", n);
+        add_recorded(files, &count, role,
+                     n < TICK86_DISKS ? session->media_paths[n] : session->floppy_paths[n - TICK86_DISKS], NULL);
+    }
+    return travel_attach(program->travel, &program->session, files, count, err);
 }
 
 /* -d CHANNEL[=LEVEL],... */
@@ -429,6 +497,39 @@ static bool open_files(struct program *program, struct error *err)
     return true;
 }
 
+/* A window or a VNC server. With no -display and a window system that will not have us, the terminal will do. */
+static bool open_display(struct program *program, struct error *err)
+{
+    struct options *options = &program->options;
+    struct error why = {0};
+    bool is_default = options->display == DISPLAY_DEFAULT;
+
+    if (!is_default && options->display != DISPLAY_SDL && options->display != DISPLAY_VNC) {
+        return true;
+    }
+    program->display = module_load(options->display == DISPLAY_VNC ? "vnc" : "sdl", &why);
+    if (program->display != NULL) {
+        program->display_context = program->display->open(&program->session, &options->display_settings, &why);
+    }
+    if (program->display_context != NULL) {
+        return true;
+    }
+    if (!is_default) {
+        *err = why;
+        return why.hint[0] != '\0' && program->display != NULL ? false : error_hint(err, "there are %s", display_list());
+    }
+    program->display = NULL;
+    options->display = DISPLAY_NONE;
+    bool is_terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
+    if (is_terminal && !is_on_stdio(options->serial[0]) && !is_on_stdio(options->serial[1]) &&
+        !is_on_stdio(options->monitor) && !is_on_stdio(options->debugcon)) {
+        options->display = DISPLAY_CURSES;
+    }
+    return true;
+}
+
+static void stopped_outside(void *context, enum tick86_stop stop);
+
 static bool start(struct program *program, struct error *err)
 {
     struct options *options = &program->options;
@@ -439,7 +540,8 @@ static bool start(struct program *program, struct error *err)
         return false;
     }
     terminal_catch_signals();
-    if (!open_streams(program, err) || !open_net(program, err) || !build_machine(program, err) || !set_log_levels(program, err)) {
+    if (!open_streams(program, err) || !open_net(program, err) || !build_machine(program, err) || !set_log_levels(program, err) ||
+        !attach_travel(program, err)) {
         return false;
     }
     if (options->script != NULL) {
@@ -448,8 +550,19 @@ static bool start(struct program *program, struct error *err)
             return false;
         }
     }
+    program->session.on_stop = stopped_outside;
+    program->session.on_stop_context = program;
+    if (options->gdb != NULL || options->serves_gdb) {
+        program->gdb = gdb_stub_open(options->gdb != NULL ? options->gdb : "tcp::1234", &program->session, err);
+        if (program->gdb == NULL) {
+            return false;
+        }
+    }
     program->session.name = options->name;
     program->session.is_stopped = options->starts_stopped;
+    if (!open_display(program, err)) {
+        return false;
+    }
     if (options->display == DISPLAY_CURSES) {
         program->curses = curses_open(&program->session, err);
         program->is_log_silent = true;
@@ -487,13 +600,23 @@ static void poll_streams(struct program *program)
         monitor_input(&program->monitor, bytes, size);
         chardev_flush(program->monitor_dev);
     }
+    if (program->gdb != NULL) {
+        gdb_stub_poll(program->gdb);
+    }
     if (program->curses != NULL) {
         curses_input(program->curses);
+    }
+    if (program->display != NULL) {
+        program->display->input(program->display_context);
     }
 }
 
 static void update_display(struct program *program, uint64_t now_ns)
 {
+    if (program->display != NULL && now_ns - program->last_frame_ns >= DISPLAY_FRAME_NS) {
+        program->last_frame_ns = now_ns;
+        program->display->update(program->display_context);
+    }
     if (program->curses != NULL && now_ns - program->last_frame_ns >= FRAME_NS) {
         program->last_frame_ns = now_ns;
         curses_update(program->curses);
@@ -505,6 +628,8 @@ static void wait_for_input(struct program *program, uint64_t ns)
 {
     struct pollfd fds[POLL_FDS];
     nfds_t count = 0;
+
+    ns = program->display != NULL && ns > DISPLAY_POLL_NS ? DISPLAY_POLL_NS : ns; /* its events have no descriptor */
     struct timespec limit = {(time_t)(ns / 1000000000), (long)(ns % 1000000000)};
 
     (void)limit;
@@ -516,6 +641,9 @@ static void wait_for_input(struct program *program, uint64_t ns)
     }
     if (program->monitor_dev != NULL) {
         count += chardev_poll_fds(program->monitor_dev, &fds[count]);
+    }
+    if (program->gdb != NULL) {
+        count += gdb_stub_poll_fds(program->gdb, &fds[count]);
     }
     if (program->debugcon_dev != NULL) {
         count += chardev_poll_fds(program->debugcon_dev, &fds[count]);
@@ -580,10 +708,15 @@ static void handle_stop(struct program *program, enum tick86_stop stop)
             session_stop(session, "halted with interrupts off");
         }
         break;
+    case STOP_DEBUG:
+        session_stop(session, "breakpoint");
+        break;
     default:
         break;
     }
 }
+
+static void stopped_outside(void *context, enum tick86_stop stop) { handle_stop(context, stop); }
 
 static uint64_t smaller(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
@@ -632,7 +765,9 @@ static void run_slice(struct program *program, const struct pacer_step *step)
     if (program->script != NULL) {
         script_run(program->script);
     }
-    if (!session->wants_quit) {
+    bool was_replay = travel_is_replay(program->travel);
+    travel_poll(program->travel, stop);
+    if (!session->wants_quit && !was_replay) {
         handle_stop(program, stop);
     }
     if (!session->wants_quit && (tick86_icount(session->machine) >= options->stop_insns ||
@@ -691,6 +826,7 @@ static void run(struct program *program)
         if (program->net != NULL) {
             net_exchange(program->net, now);
         }
+        program->pacer.is_virtual = program->options.is_time_virtual || travel_is_replay(program->travel);
         struct pacer_step step = pacer_next(&program->pacer, now, tick86_now_ns(session->machine), idle_until(program));
         if (program->net != NULL && program->options.is_time_virtual && net_is_live(program->net)) {
             wait_for_answer(program, &step);
@@ -728,9 +864,13 @@ static void finish(struct program *program)
     for (unsigned n = 0; n < TICK86_SERIAL_PORTS; n++) {
         chardev_close(program->serial_dev[n]);
     }
+    gdb_stub_close(program->gdb);
     chardev_close(program->monitor_dev);
     chardev_close(program->debugcon_dev);
     curses_close(program->curses);
+    if (program->display_context != NULL) {
+        program->display->close(program->display_context);
+    }
     terminal_restore();
     if (session->machine != NULL) {
         const struct options *options = &program->options;
@@ -747,8 +887,13 @@ static void finish(struct program *program)
         }
         write_profile(program);
         session_flush_disks(session);
+        if (!travel_close(program->travel)) {
+            session->exit_status = STATUS_ERROR;
+        }
+        program->travel = NULL;
         tick86_destroy(session->machine);
     }
+    (void)travel_close(program->travel);
     net_close(program->net);
     script_close(program->script);
     session_close(session);
@@ -796,7 +941,8 @@ int main(int argc, char **argv)
         }
         return fflush(stdout) == 0 ? 0 : STATUS_ERROR;
     }
-    program.is_started = start(&program, &err);
+    program.travel = travel_prepare(&program.options, argc, argv, &err);
+    program.is_started = program.travel != NULL && start(&program, &err);
     if (program.is_started) {
         run(&program);
     }

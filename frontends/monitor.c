@@ -6,6 +6,7 @@
 #include "frontends/monitor.h"
 #include "frontends/host/net.h"
 #include "frontends/screendump.h"
+#include "frontends/travel.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -535,6 +536,9 @@ static void run_help(struct monitor *monitor, int count, char **arguments)
               command->alias != NULL ? command->alias : "", command->arguments[0] != '\0' ? " " : "",
               command->arguments, command->doc);
     }
+    for (unsigned n = 0; travel_command_help(n) != NULL; n++) {
+        put_text(monitor, travel_command_help(n));
+    }
 }
 
 /* Cuts a line into words; double quotes hold blanks together. */
@@ -572,7 +576,7 @@ void monitor_run(struct monitor *monitor, const char *line)
         snprintf(copy, sizeof copy, "%.*s %s", (int)(slash - copy), line, line + (slash - copy));
     }
     int count = split(copy, words);
-    if (count == 0) {
+    if (count == 0 || travel_command(monitor->session->travel, put_text, monitor, count, words)) {
         return;
     }
     for (const struct command *command = commands; command->name != NULL; command++) {

@@ -414,6 +414,16 @@ static bool parse_monitor(struct options *options, const struct row *row, const 
     return true;
 }
 
+static bool parse_gdb(struct options *options, const struct row *row, const char *value, struct error *err)
+{
+    if (strncmp(value, "tcp:", 4) != 0 && strncmp(value, "unix:", 5) != 0 && strcmp(value, "stdio") != 0 &&
+        strcmp(value, "pty") != 0) {
+        return bad_value(row, value, "use tcp:[HOST]:PORT, unix:PATH or stdio", err);
+    }
+    options->gdb = value;
+    return true;
+}
+
 static bool parse_debugcon(struct options *options, const struct row *row, const char *value, struct error *err)
 {
     if (!is_chardev(value) || strncmp(value, "mon:", 4) == 0) {
@@ -432,18 +442,96 @@ static bool parse_global(struct options *options, const struct row *row, const c
     return true;
 }
 
+/* What follows the comma of -display sdl. */
+static bool set_window(struct display_settings *settings, const struct row *row, const struct pair *pair, struct error *err)
+{
+    static const char *const scalings[] = {"linear", "nearest", "integer"};
+    uint64_t number;
+
+    if (strcmp(pair->key, "scaling") == 0) {
+        for (unsigned n = 0; n < 3; n++) {
+            if (strcmp(pair->value, scalings[n]) == 0) {
+                settings->scaling = n == 0 ? SCALING_LINEAR : n == 1 ? SCALING_NEAREST : SCALING_INTEGER;
+                return true;
+            }
+        }
+        return bad_value(row, pair->value, "scaling=linear, scaling=nearest or scaling=integer", err);
+    }
+    if (strcmp(pair->key, "zoom") == 0) {
+        if (!parse_number(pair->value, 8, &number) || number == 0) {
+            return bad_value(row, pair->value, "zoom=1 to zoom=8", err);
+        }
+        settings->zoom = (unsigned)number;
+        return true;
+    }
+    if (strcmp(pair->key, "aspect") == 0) {
+        bool keeps = true;
+        bool is_good = parse_on_off(row, pair, &keeps, err);
+        settings->ignores_aspect = !keeps;
+        return is_good;
+    }
+    if (strcmp(pair->key, "full-screen") == 0) {
+        return parse_on_off(row, pair, &settings->is_full_screen, err);
+    }
+    return unknown_key(row, pair, err);
+}
+
+/* HOST:N[,password=TEXT] */
+static bool set_vnc(struct options *options, const struct row *row, const char *value, struct error *err)
+{
+    struct display_settings *settings = &options->display_settings;
+    struct pair pair;
+    const char *list = value;
+    uint64_t number;
+
+    const char *colon = next_pair(&list, &pair) ? strrchr(pair.key, ':') : NULL;
+    if (colon == NULL || pair.has_value || !parse_number(colon + 1, 65535 - 5900, &number)) {
+        return bad_value(row, value, "use vnc=HOST:N[,password=TEXT]; :0 is port 5900 of this machine alone, 0.0.0.0:0 that of all its addresses", err);
+    }
+    settings->vnc_address = copy_text(options, pair.key, strlen(pair.key));
+    while (next_pair(&list, &pair)) {
+        if (strcmp(pair.key, "password") != 0) {
+            return unknown_key(row, &pair, err);
+        }
+        if (strlen(pair.value) == 0 || strlen(pair.value) > 8) {
+            return bad_value(row, "password", "the protocol's passwords have 1 to 8 characters", err);
+        }
+        settings->vnc_password = copy_text(options, pair.value, strlen(pair.value));
+    }
+    options->display = options->display == DISPLAY_DEFAULT ? DISPLAY_VNC : options->display;
+    return true;
+}
+
+static bool parse_vnc(struct options *options, const struct row *row, const char *value, struct error *err)
+{
+    return set_vnc(options, row, value, err);
+}
+
 static bool parse_display(struct options *options, const struct row *row, const char *value, struct error *err)
 {
+    struct pair pair;
+    const char *list = value;
+
+    if (strncmp(value, "vnc=", 4) == 0) {
+        options->display = DISPLAY_VNC;
+        return set_vnc(options, row, value + 4, err);
+    }
+    if (next_pair(&list, &pair) && strcmp(pair.key, "sdl") == 0 && !pair.has_value) {
+        options->display = DISPLAY_SDL;
+        while (next_pair(&list, &pair)) {
+            if (!set_window(&options->display_settings, row, &pair, err)) {
+                return false;
+            }
+        }
+        return true;
+    }
     if (strcmp(value, "none") == 0) {
         options->display = DISPLAY_NONE;
     } else if (strcmp(value, "curses") == 0) {
         options->display = DISPLAY_CURSES;
-    } else if (strcmp(value, "sdl") == 0 || strcmp(value, "vnc") == 0 || strncmp(value, "vnc=", 4) == 0 ||
-               strcmp(value, "gtk") == 0) {
-        error_set(err, "-display %s is not built in yet", value);
-        return error_hint(err, "use -display curses (text screens in the terminal) or -display none");
     } else {
-        return bad_value(row, value, "use -display curses or -display none", err);
+        error_set(err, "-display does not take '%s'", value);
+        return error_hint(err, "there are %s", display_list());
     }
     return true;
 }
@@ -463,11 +551,15 @@ static bool parse_device(struct options *options, const struct row *row, const c
     const char *list = value;
     uint64_t number;
 
+    if (strcmp(value, "vmmouse") == 0) {
+        options->has_vmmouse = true;
+        return true;
+    }
     if (net_is_device(value)) {
         return net_parse_device(&options->net, value, err);
     }
     if (!next_pair(&list, &pair) || strcmp(pair.key, "isa-debug-exit") != 0) {
-        return bad_value(row, value, "there are e1000, rtl8139, ne2k_pci, ne2k_isa and isa-debug-exit[,iobase=PORT][,iosize=N]", err);
+        return bad_value(row, value, "there are e1000, rtl8139, ne2k_pci, ne2k_isa, vmmouse and isa-debug-exit[,iobase=PORT][,iosize=N]", err);
     }
     options->has_debug_exit = true;
     while (next_pair(&list, &pair)) {
@@ -618,6 +710,20 @@ static bool parse_serial_rate(struct options *options, const struct row *row, co
     return true;
 }
 
+/* mem=SIZE|off */
+static bool parse_checkpoints(struct options *options, const struct row *row, const char *value, struct error *err)
+{
+    const char *size = strncmp(value, "mem=", 4) == 0 ? value + 4 : value;
+
+    options->has_checkpoints = true;
+    options->checkpoint_bytes = 0;
+    if (strcmp(value, "off") != 0 && (!options_parse_size(size, UINT64_C(1) << 20, &options->checkpoint_bytes) ||
+                                      options->checkpoint_bytes < UINT64_C(1) << 20)) {
+        return bad_value(row, value, "give the memory for checkpoints, 1M at least, such as mem=256M, or off", err);
+    }
+    return true;
+}
+
 static bool parse_self_check(struct options *options, const struct row *row, const char *value, struct error *err)
 {
     if (strcmp(value, "slow") != 0) {
@@ -670,13 +776,16 @@ static const struct row rows[] = {
     {"parallel", "none", parse_parallel, 0, 0, "there is no parallel port"},
     {"monitor", "DEV", parse_monitor, 0, 0, "the monitor: stdio, unix:PATH[,server][,nowait], tcp:HOST:PORT[,server][,nowait], pty, none"},
     {"nographic", NULL, parse_flag, AT(is_nographic), 0, "no display; COM1 and the monitor share the terminal (Ctrl-A h for help)"},
-    {"display", "curses|none", parse_display, 0, 0,
-     "show the text screen in the terminal, or nothing (default: curses on a terminal, else none)"},
+    {"display", "sdl[,scaling=linear|nearest|integer][,zoom=N][,aspect=on|off][,full-screen=on|off]|"
+     "vnc=HOST:N[,password=TEXT]|curses|none", parse_display, 0, 0,
+     "show the screen in a window, to VNC viewers (display N is port 5900 + N; no HOST: this machine alone), as text in the terminal, or "
+     "nothing (default: a window where there is a window system, else curses on a terminal, else none)"},
+    {"vnc", "HOST:N[,password=TEXT]", parse_vnc, 0, 0, "the same as -display vnc="},
     {"vga", "std|none", parse_vga, 0, 0, "video adapter (none: without VGA BIOS)"},
     {"debugcon", "DEV", parse_debugcon, 0, 0, "where bytes written to port 402h go; SeaBIOS logs there. DEV as for -serial"},
     {"global", "isa-debugcon.iobase=0x402", parse_global, 0, 0, "accepted for QEMU command lines; it is so anyway"},
-    {"device", "isa-debug-exit[,iobase=PORT][,iosize=N]", parse_device, 0, 0,
-     "a write of V to PORT (default 0x501) ends tick86 with status (V << 1) | 1"},
+    {"device", "isa-debug-exit[,iobase=PORT][,iosize=N]|vmmouse", parse_device, 0, 0,
+     "vmmouse: VMware's absolute pointing device; isa-debug-exit: a write of V to PORT (default 0x501) ends tick86 with status (V << 1) | 1"},
     {"device", "e1000|rtl8139|rtl8139c|ne2k_pci|ne2k_isa[,netdev=ID][,mac=MAC][,addr=SLOT][,romfile=FILE][,iobase=PORT][,irq=N]",
      parse_device, 0, 0, "a network card on the network ID of -netdev"},
     {"nic", "user|stream|dgram|socket|none[,model=CARD][,mac=MAC][,SETTING=VALUE]...", parse_nic, 0, 0,
@@ -697,10 +806,21 @@ static const struct row rows[] = {
     {"no-shutdown", NULL, parse_flag, AT(no_shutdown), 0, "stop instead of ending when the guest powers off"},
     {"name", "TEXT", parse_text, AT(name), 0, "name of the machine, shown by the monitor"},
     {"S", NULL, parse_flag, AT(starts_stopped), 0, "do not start; the monitor command cont does"},
+    {"gdb", "DEV", parse_gdb, 0, 0,
+     "serve gdb on tcp:[HOST]:PORT (only on this machine unless HOST says otherwise), unix:PATH or stdio (docs/debugging.md)"},
+    {"s", NULL, parse_flag, AT(serves_gdb), 0, "the same as -gdb tcp::1234"},
     {"d", "CHANNEL[=LEVEL],...", parse_text, AT(log_items), 0,
      "log channels (chips, cpu, all) at level error, guest or trace (default trace)"},
     {"D", "FILE", parse_text, AT(log_path), 0, "log to FILE instead of stderr"},
     {"pidfile", "FILE", parse_text, AT(pidfile), 0, "write the process number to FILE"},
+    {"loadvm", "NAME", parse_text, AT(loadvm), 0,
+     "start from a snapshot: a file, or a name given to savevm; without machine options it is the machine that was saved"},
+    {"record", "FILE[,last=60s][,embed=on]", parse_text, AT(record), 0,
+     "record all input; last: only so much of the past is kept; embed: with the files that the machine depends on"},
+    {"replay", "FILE", parse_text, AT(replay), 0,
+     "run a recording again, checked; status 3 when the run differs"},
+    {"checkpoints", "mem=SIZE|off", parse_checkpoints, 0, 0,
+     "keep a history in so much memory, to go backwards in (default: 256M during a replay, else off)"},
     {"stop-at", "insns=N|time=SECONDS", parse_stop_at, 0, 0, "end after N instructions or SECONDS of guest time, with status 0"},
     {"print-hash", NULL, parse_flag, AT(print_hash), 0, "at the end print icount, guest time and a hash of CPU, RAM and devices"},
     {"self-check", "slow", parse_self_check, 0, 0, "slow: no block cache; the result must be the same"},
@@ -720,10 +840,8 @@ enum { ROWS = sizeof rows / sizeof rows[0] };
 static const struct {
     const char *name, *instead;
 } known_elsewhere[] = {
-    {"smp", NULL},          {"loadvm", NULL},     {"qmp", "monitor"},
-    {"s", NULL},          {"gdb", NULL},
-    {"record", NULL},       {"replay", NULL},       {"machine", NULL},    {"M", NULL},          {"accel", NULL},
-    {"enable-kvm", NULL},   {"usb", NULL},          {"vnc", "display"},   {"sdl", "display"},   {"curses", "display"},
+    {"smp", NULL},          {"qmp", "monitor"},     {"machine", NULL},    {"M", NULL},          {"accel", NULL},
+    {"enable-kvm", NULL},   {"usb", NULL},          {"sdl", "display"},   {"curses", "display"},
     {"icount", "time"},     {"chardev", "serial"},  {"mon", "monitor"},   {"audio", NULL},      {"k", NULL},
     {"daemonize", NULL},    {"fw_cfg", NULL},       {"option-rom", NULL}, {"blockdev", "drive"}, {"dtb", NULL},
     {"full-screen", "display"}, {"startdate", "rtc"}, {"localtime", "rtc"}, {"pflash", "bios"}, {"sda", "hda"},
@@ -848,6 +966,109 @@ void options_free(struct options *options)
         free(options->copies[n]);
     }
     options->copy_count = 0;
+}
+
+/* ---- what makes the machine ---- */
+
+/* Options that only say how to show, drive or end it. */
+static bool is_about_host(const char *name)
+{
+    static const char *const names[] = {
+        "serial", "parallel", "monitor", "qmp", "nographic", "display", "no-reboot", "no-shutdown", "name", "S", "d", "D",
+        "pidfile", "stop-at", "print-hash", "self-check", "profile", "script", "help", "help-man", "help-isa", "version",
+        "loadvm", "record", "replay", "checkpoints", "checkpoint", "s", "gdb", "vnc", "sdl", "curses", "k", "full-screen",
+        "audio", "audiodev", "plugin", "trace", "report", "isa", "daemonize", "snapshot", "h",
+    };
+
+    for (size_t n = 0; n < sizeof names / sizeof names[0]; n++) {
+        if (strcmp(names[n], name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The option at argv[n], and how many arguments it has. NULL: a bare file. */
+static const struct row *option_at(int argc, char *const *argv, int n, int *count)
+{
+    const char *given = argv[n], *name = given + (given[0] == '-' && given[1] == '-' ? 2 : 1);
+    const char *equals = given[0] == '-' && given[1] == '-' ? strchr(name, '=') : NULL;
+
+    *count = 1;
+    if (given[0] != '-' || given[1] == '\0') {
+        return NULL;
+    }
+    const struct row *row = find_row(name, equals != NULL ? (size_t)(equals - name) : strlen(name));
+    if (row != NULL && row->argument != NULL && equals == NULL && strncmp(row->argument, "[=", 2) != 0 && n + 1 < argc) {
+        *count = 2;
+    }
+    return row;
+}
+
+bool options_make_machine(int argc, char *const *argv)
+{
+    for (int n = 1, count; n < argc; n += count) {
+        const struct row *row = option_at(argc, argv, n, &count);
+        if (row == NULL || !is_about_host(row->name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Appends a value; where `may_be_file` and it, or what is behind "file=" in it, is a file, with its whole path. */
+static bool collect(char **text, size_t *size, const char *value, bool may_be_file)
+{
+    const char *file = strncmp(value, "file=", 5) == 0 ? value + 5 : value;
+    size_t length = file != value ? strcspn(file, ",") : strlen(file);
+    char path[4096], *whole = NULL;
+
+    if (may_be_file && length != 0 && length < sizeof path) {
+        snprintf(path, sizeof path, "%.*s", (int)length, file);
+        whole = strchr(path, '/') != NULL || path[0] != '-' ? realpath(path, NULL) : NULL;
+    }
+    size_t added = (size_t)(file - value) + (whole != NULL ? strlen(whole) + strlen(file + length) : strlen(file)) + 1;
+    char *grown = realloc(*text, *size + added);
+    if (grown != NULL) {
+        snprintf(grown + *size, added, "%.*s%s%s", (int)(file - value), value, whole != NULL ? whole : file,
+                 whole != NULL ? file + length : "");
+        *text = grown;
+        *size += added;
+    }
+    free(whole);
+    return grown != NULL;
+}
+
+char *options_collect(int argc, char *const *argv, size_t *size)
+{
+    char *text = calloc(1, 1);
+    bool is_good = text != NULL;
+
+    *size = 0;
+    for (int n = 1, count; is_good && n < argc; n += count) {
+        const struct row *row = option_at(argc, argv, n, &count);
+        bool is_snapshot = row != NULL && strcmp(row->name, "snapshot") == 0;
+        if (row != NULL && is_about_host(row->name) && !is_snapshot) {
+            continue;
+        }
+        if (row != NULL && strcmp(row->name, "debugcon") == 0) { /* a device, wherever its bytes go */
+            is_good = collect(&text, size, "-debugcon", false) && collect(&text, size, "null", false);
+            continue;
+        }
+        bool names_file = row == NULL || (row->argument != NULL &&
+                                          (strstr(row->argument, "FILE") != NULL || strstr(row->argument, "DIR") != NULL));
+        is_good = collect(&text, size, argv[n], row == NULL) &&
+                  (count == 1 || collect(&text, size, argv[n + 1], names_file));
+    }
+    if (!is_good) {
+        free(text);
+    }
+    return is_good ? text : NULL;
+}
+
+const char *options_keep(struct options *options, const char *text)
+{
+    return copy_text(options, text, strlen(text));
 }
 
 /* ---- help ---- */

@@ -2,6 +2,7 @@
 #ifndef FRONTENDS_OPTIONS_H
 #define FRONTENDS_OPTIONS_H
 
+#include "frontends/display.h"
 #include "frontends/net_options.h"
 #include "machine/tick86.h"
 
@@ -11,7 +12,7 @@
 
 enum { OPTIONS_DIRS = 8, OPTIONS_FILES = 16, OPTIONS_COPIES = 96 };
 
-enum display_kind { DISPLAY_DEFAULT, DISPLAY_NONE, DISPLAY_CURSES };
+enum display_kind { DISPLAY_DEFAULT, DISPLAY_NONE, DISPLAY_CURSES, DISPLAY_SDL, DISPLAY_VNC };
 enum rtc_base { RTC_DEFAULT, RTC_UTC, RTC_LOCALTIME, RTC_DATE };
 
 enum drive_cache { DRIVE_WRITEBACK, DRIVE_WRITETHROUGH, DRIVE_UNSAFE };
@@ -46,8 +47,10 @@ struct options {
     const char *debugcon;
     bool is_nographic;
     enum display_kind display;
+    struct display_settings display_settings;
     bool has_vga;
     bool has_debug_exit;
+    bool has_vmmouse;
     uint32_t debug_exit_port;
     enum rtc_base rtc_base;
     uint64_t rtc_seconds; /* for RTC_DATE: since 1970 */
@@ -61,10 +64,15 @@ struct options {
     const char *log_path;  /* -D */
     const char *pidfile;
     bool starts_stopped;
+    const char *gdb; /* -gdb; NULL: none */
+    bool serves_gdb; /* -s */
     bool is_slow; /* --self-check=slow */
     uint64_t stop_insns; /* UINT64_MAX: not set */
     uint64_t stop_ns;
     bool serial_true_rate;
+    const char *loadvm, *record, *replay; /* NULL: not given */
+    bool has_checkpoints;
+    uint64_t checkpoint_bytes;
     bool print_hash;
     bool wants_profile;
     const char *profile_path; /* NULL: no JSON */
@@ -79,6 +87,13 @@ struct options {
 /* Fills `options` from the arguments. False with `err` set for anything wrong, with what to do. End with options_free. */
 bool options_parse(struct options *options, int argc, char *const *argv, struct error *err);
 void options_free(struct options *options);
+
+/* Whether the command line says what the machine is made of, apart from -snapshot. */
+bool options_make_machine(int argc, char *const *argv);
+/* The arguments that do, each ended by NUL, files with their whole paths; to be freed. NULL: out of memory. */
+char *options_collect(int argc, char *const *argv, size_t *size);
+/* A copy that lives as long as the options. */
+const char *options_keep(struct options *options, const char *text);
 
 /* --help, and the OPTIONS section of the man page (roff). */
 void options_print_help(FILE *out);

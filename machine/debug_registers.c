@@ -344,6 +344,29 @@ unsigned tick86_code_bits(const struct tick86 *machine, unsigned number)
     return cpu->mode & MODE_CODE64 ? 64 : cpu->mode & MODE_CODE32 ? 32 : 16;
 }
 
+bool tick86_cpu_is_halted(const struct tick86 *machine, unsigned number)
+{
+    return debug_cpu(machine, number)->halted_state != CPU_RUNNING;
+}
+
+bool tick86_has_long_mode(const struct tick86 *machine)
+{
+    struct cpu copy = *machine->cpus[0];
+
+    copy.gpr[REG_AX] = 0x80000001u;
+    copy.gpr[REG_CX] = 0;
+    control_cpuid(&copy);
+    return (copy.gpr[REG_DX] >> 29 & 1) != 0; /* LM: SDM vol. 2A, CPUID */
+}
+
+void tick86_mask_interrupts_once(struct tick86 *machine, unsigned number)
+{
+    struct cpu *cpu = debug_cpu(machine, number);
+
+    cpu->shadow_icount = cpu_icount(cpu);
+    cpu->shadow_is_mov_ss = false;
+}
+
 const char *tick86_mode_name(const struct tick86 *machine, unsigned number)
 {
     const struct cpu *cpu = debug_cpu(machine, number);

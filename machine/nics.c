@@ -1,11 +1,12 @@
 /* nics.c - network cards: creation and placement, and the plug where frames come and go; see nics.h.
  *
- * What the guest sends leaves at once. What arrives is an input at the current instruction count (tick86_net_input); a card
+ * What the guest sends leaves at once. What arrives is an input (input.c); a card
  * that cannot take it refuses, so that nothing is queued here and nothing is lost: whoever sends has to wait, as behind a
  * switch with flow control (IEEE 802.3x). Frames take no time on the wire. */
 #include "machine/nics.h"
 
 #include "devices/nic.h"
+#include "machine/history.h"
 #include "machine/machine.h"
 
 #include <stdlib.h>
@@ -19,6 +20,9 @@ static const uint16_t isa_irqs = 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 
 static const struct device_class *class_of(enum tick86_nic_model model)
 {
     switch (model) {
+    case NIC_E1000: return &e1000_class;
+    case NIC_RTL8139:
+    case NIC_RTL8139C: return &rtl8139_class;
     case NIC_NE2K_PCI: return &rtl8029_class;
     case NIC_NE2K_ISA: return &ne2000_class;
     default: return NULL;
@@ -31,8 +35,8 @@ static void send(void *context, const uint8_t *frame, size_t size)
 {
     struct nic_slot *slot = context;
 
-    if (size == 0 || size > PACKET_MAX) {
-        return;
+    if (size == 0 || size > PACKET_MAX || history_is_in_past(slot->machine)) {
+        return; /* what was sent once is not sent again */
     }
     if (slot->config.tap != NULL) {
         slot->config.tap(slot->config.tap_context, clock_now(&slot->machine->clock), true, frame, size);
@@ -51,7 +55,7 @@ static void ready(void *context)
     }
 }
 
-bool tick86_net_input(struct tick86 *machine, unsigned nic, const uint8_t *frame, size_t size)
+bool nics_receive(struct tick86 *machine, unsigned nic, const uint8_t *frame, size_t size)
 {
     BUG_ON(nic >= TICK86_NICS);
     struct device *dev = machine->chips[PC_NIC0 + nic];
@@ -74,7 +78,7 @@ bool tick86_net_input(struct tick86 *machine, unsigned nic, const uint8_t *frame
     return is_taken;
 }
 
-void tick86_net_link(struct tick86 *machine, unsigned nic, bool is_up)
+void nics_set_link(struct tick86 *machine, unsigned nic, bool is_up)
 {
     BUG_ON(nic >= TICK86_NICS);
     struct device *dev = machine->chips[PC_NIC0 + nic];
@@ -157,9 +161,7 @@ bool nics_create(struct tick86 *machine, const struct tick86_config *config, con
                 { .name = "plus", .number = nic->model == NIC_RTL8139 },
                 { .name = NULL },
             };
-            if (class_of(nic->model) == NULL) {
-                return error_set(err, "network card %u is of no model that there is", n);
-            }
+            BUG_ON(class_of(nic->model) == NULL);
             struct device *dev = device_create(class_of(nic->model), pc_board[PC_NIC0 + n].name, surroundings, properties, err);
             machine->chips[PC_NIC0 + n] = dev;
             if (dev == NULL) {

@@ -47,6 +47,8 @@ uint64_t tick86_register_value(const struct tick86 *machine, unsigned cpu, unsig
 bool tick86_register_write(struct tick86 *machine, unsigned cpu, unsigned n, const uint8_t *bytes, unsigned size);
 
 /* Shorthands. */
+bool tick86_cpu_is_halted(const struct tick86 *machine, unsigned cpu); /* in HLT, or not started yet */
+bool tick86_has_long_mode(const struct tick86 *machine);                /* CPUID says so */
 uint64_t tick86_pc(const struct tick86 *machine, unsigned cpu);        /* linear address of the next instruction */
 unsigned tick86_code_bits(const struct tick86 *machine, unsigned cpu); /* 16, 32 or 64 */
 /* "real", "vm86", "protected 16", "protected 32", "compatibility 16", "compatibility 32", "long", with what they mean to
@@ -129,6 +131,9 @@ const struct tick86_debug_event *tick86_debug_event(const struct tick86 *machine
 
 /* The machine goes on from where it stands although a breakpoint lies there. Called when a stopped machine is resumed. */
 void tick86_debug_resume(struct tick86 *machine);
+
+/* Holds interrupts off from processor `cpu` for the next instruction. This is an intervention: the guest may notice. */
+void tick86_mask_interrupts_once(struct tick86 *machine, unsigned cpu);
 
 /* Runs until processor `cpu` has retired one more instruction, or stops before that; guest time passes as needed (HLT), but
  * not past until_ns. STOP_BUDGET: done, or out of time. A slice of a repeated string instruction counts as one. */

@@ -484,3 +484,35 @@ const char *block_notice(const struct block_backend *backend)
 
     return image->notice[0] != '\0' ? image->notice : NULL;
 }
+
+bool block_view_snapshot(struct block_backend *backend, const char *name, struct error *err)
+{
+    struct block_image *image = backend->context;
+    struct block_options options = image->options;
+
+    options.snapshot = name;
+    options.is_readonly = true;
+    struct block_image *view = node_open(image->path, &options, 0, err);
+    if (view == NULL) {
+        return false;
+    }
+    if (view->backend.sectors != image->backend.sectors) {
+        node_close(view);
+        error_set(err, "snapshot '%s' of '%s' has another size", name, image->path);
+        return error_hint(err, "it was made before the image was resized");
+    }
+    /* The image under the overlay changes places with the view. */
+    void *state = image->state;
+    const struct block_driver *driver = image->driver;
+    struct host_file *file = image->file;
+    struct block_image *parent = image->parent;
+    image->state = view->state;
+    image->driver = view->driver;
+    image->file = view->file;
+    image->parent = view->parent;
+    view->state = state;
+    view->driver = driver;
+    view->file = file;
+    view->parent = parent;
+    return node_close(view);
+}

@@ -195,3 +195,51 @@ bool overlay_write(struct block_image *image, uint64_t sector, uint32_t count, c
     }
     return true;
 }
+
+bool block_has_overlay(const struct block_backend *backend)
+{
+    return backend != NULL && ((const struct block_image *)backend->context)->overlay != NULL;
+}
+
+static int compare_clusters(const void *a, const void *b)
+{
+    const struct cluster *x = a, *y = b;
+
+    return x->key < y->key ? -1 : x->key > y->key;
+}
+
+bool block_visit_overlay(struct block_backend *backend, block_overlay_fn *visit, void *context)
+{
+    struct block_image *image = backend->context;
+    struct block_overlay *overlay = image->overlay;
+    struct cluster *sorted = malloc((overlay->used + 1) * sizeof *sorted);
+    size_t count = 0;
+    bool is_good = sorted != NULL;
+
+    for (size_t n = 0; is_good && n < overlay->capacity; n++) {
+        if (overlay->table[n].key != 0) {
+            sorted[count++] = overlay->table[n];
+        }
+    }
+    if (is_good) {
+        qsort(sorted, count, sizeof *sorted, compare_clusters);
+    }
+    for (size_t n = 0; is_good && n < count; n++) {
+        uint64_t offset = (sorted[n].key - 1) * CLUSTER_SIZE, left = image->backend.sectors * SECTOR_SIZE - offset;
+        uint32_t size = left < CLUSTER_SIZE ? (uint32_t)((left + 4095) / 4096 * 4096) : CLUSTER_SIZE;
+        is_good = host_file_read(&overlay->file, sorted[n].slot * CLUSTER_SIZE, overlay->copy, CLUSTER_SIZE) &&
+                  visit(context, offset, size, overlay->copy);
+    }
+    free(sorted);
+    return is_good;
+}
+
+bool block_empty_overlay(struct block_backend *backend)
+{
+    struct block_image *image = backend->context;
+    struct block_overlay *overlay = image->overlay;
+
+    memset(overlay->table, 0, overlay->capacity * sizeof *overlay->table);
+    overlay->used = 0;
+    return host_file_resize(&overlay->file, 0);
+}

@@ -518,6 +518,7 @@ static void op_time(struct player *p)
     case STOP_BUDGET:
     case STOP_DEBUG_EXIT:
     case STOP_REQUESTED:
+    case STOP_MISSED:
         break;
     }
 }

@@ -42,6 +42,13 @@ else
     chmod 0 unreadable
 fi
 
+for value in sdl,zoom=9 sdl,scaling=soft sdl,color=1 sdl,aspect=2 vnc=host vnc=:x; do
+    status=0
+    "$tick86" -display $value </dev/null >out 2>errors || status=$?
+    [ $status = 1 ] && [ "$(wc -l <errors)" = 1 ] || fail "-display $value: status $status"
+done
+bad "1 to 8 characters" -vnc :0,password=
+bad "use vnc=HOST:N" -vnc nowhere
 bad "cannot read script 'absent'" --script=absent
 
 # Images: every way to name one, every way to be wrong.
@@ -135,9 +142,24 @@ bad "cannot (find|connect)" -serial tcp:127.0.0.1:1
 bad "setting" -serial unix:sock,sevrer
 bad "serial-rate" -serial-rate 9600
 bad "seed" -seed banana
+bad "cannot open snapshot" -loadvm absent.t86
+bad "no snapshot of tick86" -loadvm text
+bad "cannot open recording" -replay absent
+bad "no recording of tick86" -replay text
+bad "no recording of tick86" -replay empty
+bad "cannot write recording" -record no/where
+bad "no setting 'first=3'" -record r,first=3
+bad "last=soon" -record r,last=soon
+bad "memory for checkpoints" -checkpoints mem=few
+bad "memory for checkpoints" -checkpoints 0
 bad "does not take" -parallel lpt
 bad "does not take" -monitor file:log
 bad "does not take" -monitor telephone
+bad "does not take" -gdb telephone
+bad "no port" -gdb tcp:localhost
+bad "cannot (find|offer)" -gdb tcp:256.256.256.256:1
+bad "cannot offer" -gdb unix:no/where
+bad "wanted by 2" -gdb stdio -serial stdio
 bad "cannot connect" -monitor unix:absent
 bad "does not take" -debugcon mon:stdio
 bad "cannot write" -debugcon file:no/where
