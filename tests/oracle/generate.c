@@ -31,6 +31,10 @@ const char *row_exemption(const struct opcode *row)
         { "xsave", "saves state that the interpreter does not have" },
         { "xrstor", "loads state that the interpreter does not have" },
         { "xsaveopt", "saves state that the interpreter does not have" },
+        { "xsavec", "saves state that the interpreter does not have" },
+        { "rdpid", "tells on which processor of the host it is" },
+        { "rdpkru", "depends on the host's kernel" },
+        { "wrpkru", "depends on the host's kernel" },
         { "sysexit", "does not exist on AMD processors in long mode" },
         { "int1", "raises #DB, which Linux reports without the state of a fault" },
         { "monitor", "depends on the host" },
@@ -50,7 +54,7 @@ const char *row_exemption(const struct opcode *row)
 
 /* ---- operands ---- */
 
-static uint64_t address_mask(const struct decoded *d)
+static uint64_t decoded_mask(const struct decoded *d)
 {
     return d->address_size == 0 ? 0xffff : d->address_size == 1 ? 0xffffffff : ~UINT64_C(0);
 }
@@ -68,7 +72,7 @@ uint64_t effective_address(const struct test_case *t)
 
     ea += d->base != REG_NIL ? gpr[d->base] : 0;
     ea += d->index != REG_NIL ? gpr[d->index] << d->scale : 0;
-    return ea & address_mask(d);
+    return ea & decoded_mask(d);
 }
 
 uint32_t segment_base(const struct test_case *t, unsigned segment)
@@ -79,7 +83,7 @@ uint32_t segment_base(const struct test_case *t, unsigned segment)
 /* Sets the low bits of a register that an address of this size uses. */
 static void set_address_register(struct test_case *t, unsigned reg, uint64_t value)
 {
-    uint64_t mask = address_mask(&t->decoded);
+    uint64_t mask = decoded_mask(&t->decoded);
 
     t->initial.gpr[reg] = (t->initial.gpr[reg] & ~mask & 0xffffffff) | (value & mask);
 }

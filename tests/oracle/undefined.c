@@ -17,9 +17,10 @@ struct encoding {
     uint8_t map, byte, modrm;
 };
 
-enum rule { RULE_NONE, RULE_EXTENSIONS, RULE_LOCK, RULES };
+enum rule { RULE_NONE, RULE_EXTENSIONS, RULE_LOCK, RULE_LEVEL, RULES };
 static const char *const rules[RULES] = {
     [RULE_EXTENSIONS] = "extensions of the host that CPUID does not report here (SDM vol. 2, CPUID)",
+    [RULE_LEVEL] = "#UD at level 3 (SDM vol. 2, MONITOR, MWAIT, CLAC, STAC), and with CR4.PKE clear (RDPKRU, WRPKRU)",
     [RULE_LOCK] = "LOCK with VERR, VERW, and with MOV CR0 for CR8: #UD by SDM vol. 2, LOCK; AMD Zen executes them",
 };
 
@@ -82,6 +83,9 @@ static enum rule find_rule(const struct encoding *e, bool host, bool ours)
     unsigned reg = e->modrm >> 3 & 7, form = e->modrm >= 0xc0 ? 2 : 1;
     unsigned prefix = e->prefix == 0x66 ? 2 : e->prefix == 0xf3 ? 4 : e->prefix == 0xf2 ? 8 : 1;
 
+    if (host && e->map == MAP_0F && e->byte == 0x01 && ((e->modrm >= 0xc8 && e->modrm <= 0xcb) || e->modrm >= 0xee)) {
+        return RULE_LEVEL;
+    }
     if (host || !ours) {
         return RULE_NONE; /* nothing that we execute is undefined there */
     }
