@@ -20,6 +20,7 @@
 #include "machine/kernel_loader.h"
 #include "machine/processors.h"
 #include "machine/serial_input.h"
+#include "machine/tick86_cpu.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -182,6 +183,18 @@ static bool create_memories(struct tick86 *machine, const struct tick86_config *
     return nics_create_roms(machine, config, ident, err);
 }
 
+bool tick86_cpu_check(const char *text, struct error *err)
+{
+    struct cpu_model model;
+
+    return cpu_model_parse(text, &model, err);
+}
+
+bool tick86_cpu_describe(size_t n, const char **name, char *features, size_t size)
+{
+    return cpu_model_describe(n, name, features, size);
+}
+
 static bool create_processors(struct tick86 *machine, const struct tick86_config *config, struct error *err)
 {
     struct memory *memories[] = { &machine->ram, &machine->vram, &machine->bios, &machine->vga_bios };
@@ -204,7 +217,8 @@ static bool create_processors(struct tick86 *machine, const struct tick86_config
 
 static bool is_on_board(const struct tick86_config *config, unsigned chip)
 {
-    return (chip != PC_DEBUGCON || config->debugcon != NULL) && (chip != PC_DEBUG_EXIT || config->debug_exit);
+    return (chip != PC_DEBUGCON || config->debugcon != NULL) && (chip != PC_DEBUG_EXIT || config->debug_exit) &&
+           (chip != PC_VMMOUSE || config->vmmouse);
 }
 
 /* Properties that mean the same to every chip. */
@@ -277,6 +291,9 @@ static unsigned own_properties(struct tick86 *machine, const struct tick86_confi
     case PC_COM1_INPUT:
     case PC_COM2_INPUT:
         *own = (struct property){ .name = "port", .pointer = machine->chips[chip - PC_COM1_INPUT + PC_COM1] };
+        return 1;
+    case PC_VMMOUSE:
+        *own = (struct property){ .name = "kbc", .pointer = machine->chips[PC_KBC] };
         return 1;
     case PC_DEBUGCON:
         *own = (struct property){ .name = "sink", .pointer = config->debugcon };

@@ -28,6 +28,7 @@
 #include "devices/vga.h"
 #include "machine/cpu_pins.h"
 #include "machine/serial_input.h"
+#include "machine/vmmouse.h"
 
 #define DEVFN(device, function) ((device) << 3 | (function))
 
@@ -82,7 +83,7 @@ const struct placement pc_board[PC_CHIPS] = {
                  .wires = { { "irq14", PC_ISA_BRIDGE, "isa14" }, { "irq15", PC_ISA_BRIDGE, "isa15" } } },
     [PC_PM] = { "pm", &piix4_pm_class, DEVFN(1, 3),
                 .ports = { { 0xb2, 2, PIIX4_PM_REG_APM }, { 0xafe0, 4, PIIX4_PM_REG_GPE0 } },
-                .wires = { { "sci", PC_ISA_BRIDGE, "isa9" }, { "poweroff", PC_PINS, "poweroff" } } },
+                .wires = { { "sci", PC_ISA_BRIDGE, "isa9" }, { "poweroff", PC_PINS, "poweroff" }, { "smi", PC_PINS, "smi" } } },
     [PC_VGA] = { "vga", &vga_class, DEVFN(2, 0),
                  .ports = { { 0x3b4, 2, 0x3b4 },
                             { 0x3ba, 1, 0x3ba },
@@ -150,6 +151,7 @@ const struct placement pc_board[PC_CHIPS] = {
     [PC_NIC0 + 5] = { .name = "nic5", .devfn = PC_NOT_PCI },
     [PC_NIC0 + 6] = { .name = "nic6", .devfn = PC_NOT_PCI },
     [PC_NIC7] = { .name = "nic7", .devfn = PC_NOT_PCI },
+    [PC_VMMOUSE] = { "vmmouse", &vmmouse_class, PC_NOT_PCI, .ports = { { 0x5658, 4, 0 } } },
 };
 
 static bool attach_pci(struct device *chips[PC_CHIPS], struct device *dev, int devfn, struct error *err)
