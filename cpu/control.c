@@ -493,6 +493,9 @@ bool control_rdmsr(struct cpu *cpu, uint32_t index, uint64_t *value)
         *value = control_tsc(cpu);
         return true;
     case MSR_APIC_BASE:
+        if (!cpu_has(cpu, FEATURE_APIC)) {
+            return msr_unknown(cpu, index, "read");
+        }
         *value = cpu->apic_base;
         return true;
     case MSR_BIOS_SIGN_ID:
@@ -588,7 +591,7 @@ bool control_wrmsr(struct cpu *cpu, uint32_t index, uint64_t value)
         apic_tsc_changed(cpu);
         return true;
     case MSR_APIC_BASE:
-        return apic_write_base(cpu, value, physical_mask(cpu));
+        return cpu_has(cpu, FEATURE_APIC) ? apic_write_base(cpu, value, physical_mask(cpu)) : msr_unknown(cpu, index, "write");
     case MSR_BIOS_SIGN_ID:
         cpu->bios_sign_id = value;
         return true;

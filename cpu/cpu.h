@@ -334,13 +334,13 @@ struct cpu {
     uint64_t random_state; /* of RDRAND and RDSEED: a function of the seed and of how often they ran */
     uint32_t mxcsr;
     uint32_t pkru;
+    uint32_t smbase;
     bool monitor_armed; /* MONITOR was executed and MWAIT not yet */
     bool mwait_waits;   /* halted by MWAIT: a change of the line ends it too */
     bool mwait_breaks;  /* as does an interrupt that IF holds off */
     bool init_requested;   /* INIT# to itself, after this instruction */
     bool in_smm, smi_latched;
     bool smm_nmi_blocked; /* nmi_blocked to be after RSM */
-    uint32_t smbase;
     uint8_t sse_pad_[4];
     bool sse_is_blocked; /* CR0.EM or TS set, or CR4.OSFXSR clear; derived */
     bool intr_line;   /* level of INTR */

@@ -653,7 +653,7 @@ void cpu_reset(struct cpu *cpu, bool is_init)
         cpu->spec_ctrl = 0;
         cpu->pkru = 0;
         cpu->tsc_offset = 0 - clock_now(cpu->board.clock);
-        cpu->apic_base = cpu->board.is_application ? 0xfee00800u : 0xfee00900u;
+        cpu->apic_base = 0xfee00000u | (cpu_has(cpu, FEATURE_APIC) ? 0x800u : 0) | (cpu->board.is_application ? 0 : 0x100u);
         cpu->mtrr_def_type = 0;
         memset(cpu->mtrr_fixed, 0, sizeof cpu->mtrr_fixed);
         memset(cpu->mtrr_base, 0, sizeof cpu->mtrr_base);

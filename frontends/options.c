@@ -5,6 +5,7 @@
 #define _DEFAULT_SOURCE
 #define _XOPEN_SOURCE 700
 #include "frontends/options.h"
+#include "frontends/audio.h"
 
 #include "machine/tick86_cpu.h"
 
@@ -576,6 +577,13 @@ static bool parse_display(struct options *options, const struct row *row, const 
     return true;
 }
 
+static bool parse_audio(struct options *options, const struct row *row, const char *value, struct error *err)
+{
+    (void)row;
+    options->audio = strcmp(value, "none") == 0 ? NULL : value;
+    return audio_check(value, err);
+}
+
 static bool parse_vga(struct options *options, const struct row *row, const char *value, struct error *err)
 {
     if (strcmp(value, "std") != 0 && strcmp(value, "none") != 0) {
@@ -826,6 +834,9 @@ static const struct row rows[] = {
      "show the screen in a window, to VNC viewers (display N is port 5900 + N; no HOST: this machine alone), as text in the terminal, or "
      "nothing (default: a window where there is a window system, else curses on a terminal, else none)"},
     {"vnc", "HOST:N[,password=TEXT]", parse_vnc, 0, 0, "the same as -display vnc="},
+    {"audio", "sdl|wav:FILE|none", parse_audio, 0, 0, "the PC speaker: played, or as a sound file in guest time (default: none)"},
+    {"record-video", "FILE", parse_text, AT(video), 0,
+     "the screen as a film in guest time, made by ffmpeg; a folder (FILE ends in a slash) gets its changes as PNG files"},
     {"vga", "std|none", parse_vga, 0, 0, "video adapter (none: without VGA BIOS)"},
     {"debugcon", "DEV", parse_debugcon, 0, 0, "where bytes written to port 402h go; SeaBIOS logs there. DEV as for -serial"},
     {"global", "isa-debugcon.iobase=0x402", parse_global, 0, 0, "accepted for QEMU command lines; it is so anyway"},
@@ -885,9 +896,9 @@ enum { ROWS = sizeof rows / sizeof rows[0] };
 static const struct {
     const char *name, *instead;
 } known_elsewhere[] = {
-    {"qmp", "monitor"},     {"machine", NULL},    {"M", NULL},          {"accel", NULL},
+    {"qmp", "monitor"},     {"machine", NULL},      {"M", NULL},          {"accel", NULL},
     {"enable-kvm", NULL},   {"usb", NULL},          {"sdl", "display"},   {"curses", "display"},
-    {"icount", "time"},     {"chardev", "serial"},  {"mon", "monitor"},   {"audio", NULL},      {"k", NULL},
+    {"icount", "time"},     {"chardev", "serial"},  {"mon", "monitor"},       {"k", NULL},
     {"daemonize", NULL},    {"fw_cfg", NULL},       {"option-rom", NULL}, {"blockdev", "drive"}, {"dtb", NULL},
     {"full-screen", "display"}, {"startdate", "rtc"}, {"localtime", "rtc"}, {"pflash", "bios"}, {"sda", "hda"},
 };

@@ -63,6 +63,8 @@ struct options {
     uint64_t ns_per_insn_q16; /* 0: default */
     bool no_reboot, no_shutdown;
     const char *script; /* --script */
+    const char *audio;  /* NULL: none */
+    const char *video;  /* -record-video */
     const char *name;
     const char *log_items; /* -d */
     const char *log_path;  /* -D */

@@ -292,6 +292,9 @@ static unsigned own_properties(struct tick86 *machine, const struct tick86_confi
     case PC_COM2_INPUT:
         *own = (struct property){ .name = "port", .pointer = machine->chips[chip - PC_COM1_INPUT + PC_COM1] };
         return 1;
+    case PC_SYSCTL:
+        *own = (struct property){ .name = "speaker", .pointer = config->speaker };
+        return 1;
     case PC_VMMOUSE:
         *own = (struct property){ .name = "kbc", .pointer = machine->chips[PC_KBC] };
         return 1;

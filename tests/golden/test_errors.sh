@@ -47,6 +47,8 @@ for value in sdl,zoom=9 sdl,scaling=soft sdl,color=1 sdl,aspect=2 vnc=host vnc=:
     "$tick86" -display $value </dev/null >out 2>errors || status=$?
     [ $status = 1 ] && [ "$(wc -l <errors)" = 1 ] || fail "-display $value: status $status"
 done
+bad "use -audio sdl" -audio alsa
+bad "No such file" -record-video absent/film.mkv
 bad "1 to 8 characters" -vnc :0,password=
 bad "use vnc=HOST:N" -vnc nowhere
 bad "cannot read script 'absent'" --script=absent
