@@ -704,6 +704,12 @@ static void refine_shift(const struct draft *draft, uint8_t *needed, uint8_t *ce
     }
 }
 
+/* Privileged instructions that are #UD, not #GP(0), above level 0: SDM vol. 2, MONITOR, MWAIT, CLAC, STAC. */
+static bool is_undefined_at_user_level(const struct opcode *op)
+{
+    return op->feature == FEATURE_MONITOR || op->feature == FEATURE_SMAP;
+}
+
 /* Lowers the drafts into slots; returns how many were used. */
 static unsigned emit_block(struct builder *b, union slot *slots, struct block *block, bool is_scratch)
 {
@@ -743,7 +749,7 @@ static unsigned emit_block(struct builder *b, union slot *slots, struct block *b
         }
         const struct opcode *op = draft->decoded.opcode;
         if ((op->attributes & OP_CPL0) && !(b->mode & MODE_CPL0)) {
-            *insn = (struct insn){ .handler = h_privilege };
+            *insn = (struct insn){ .handler = is_undefined_at_user_level(op) ? h_undefined : h_privilege };
             used++;
             continue;
         }

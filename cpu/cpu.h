@@ -319,6 +319,8 @@ struct cpu {
     uint64_t dr[8];
     uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
     uint64_t tsc_offset; /* TSC = guest ns * frequency + offset */
+    /* A repeated CMPS or SCAS that goes on at this count began with these flags, which a fault gives back. */
+    uint64_t repeat_icount, repeat_flags_result, repeat_flags_x;
     uint64_t apic_base;
     uint64_t mtrr_def_type, pat;
     uint64_t mtrr_fixed[11];

@@ -634,7 +634,7 @@ void cpu_reset(struct cpu *cpu, bool is_init)
     cpu->cpl = 0;
     cpu->pending = PENDING_LOOK;
     cpu->halted_state = cpu->board.is_application ? CPU_WAIT_SIPI : CPU_RUNNING;
-    cpu->shadow_icount = ~UINT64_C(0);
+    cpu->shadow_icount = cpu->repeat_icount = ~UINT64_C(0);
     cpu->nmi_latched = cpu->nmi_blocked = false;
     cpu->debug_pending = 0;
     cpu->delivering = 0;
@@ -735,6 +735,9 @@ const struct field cpu_fields[] = {
     FIELD(S, sysenter_esp, NULL),
     FIELD(S, sysenter_eip, NULL),
     FIELD(S, tsc_offset, NULL),
+    FIELD(S, repeat_icount, "a repeated CMPS or SCAS goes on at this count"),
+    FIELD(S, repeat_flags_result, "with flags from before it"),
+    FIELD(S, repeat_flags_x, NULL),
     FIELD(S, apic_base, NULL),
     FIELD(S, mtrr_def_type, NULL),
     FIELD(S, pat, NULL),
