@@ -43,6 +43,12 @@ struct packet_sink {
     void (*ready)(void *context);
 };
 
+/* Told each change of the PC speaker's input, at guest time now_ns. Guest-invisible. */
+struct speaker_sink {
+    void *context;
+    void (*level)(void *context, uint64_t now_ns, bool level);
+};
+
 /* What a display adapter shows, rendered on demand for a frontend. Guest-invisible. */
 struct screen_text_cell {
     uint8_t character; /* code point of the font's 256 (or the first 256 of 512) */

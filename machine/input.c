@@ -9,10 +9,12 @@
 #include "devices/ide.h"
 #include "devices/ns16550.h"
 #include "machine/cpu_pins.h"
+#include "machine/debug.h"
 #include "machine/history.h"
 #include "machine/machine.h"
 #include "machine/media.h"
 #include "machine/serial_input.h"
+#include "machine/vmmouse.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -79,7 +81,16 @@ static bool apply(struct tick86 *machine, const struct tick86_input *input, size
         i8042_key(machine->chips[PC_KBC], (enum key_code)input->unit, input->value != 0);
         break;
     case INPUT_MOUSE:
-        i8042_mouse(machine->chips[PC_KBC], input->x, input->y, input->z, input->unit);
+        if (machine->chips[PC_VMMOUSE] != NULL && vmmouse_is_enabled(machine->chips[PC_VMMOUSE])) {
+            vmmouse_move(machine->chips[PC_VMMOUSE], input->x, input->y, input->z, input->unit);
+        } else {
+            i8042_mouse(machine->chips[PC_KBC], input->x, input->y, input->z, input->unit);
+        }
+        break;
+    case INPUT_POINTER:
+        if (tick86_pointer_is_wanted(machine)) {
+            vmmouse_point(machine->chips[PC_VMMOUSE], (unsigned)input->x, (unsigned)input->y, input->z, input->unit);
+        }
         break;
     case INPUT_SERIAL:
         *taken = serial_input_put(machine->chips[PC_COM1_INPUT + input->unit], input->bytes, input->size);
@@ -100,6 +111,13 @@ static bool apply(struct tick86 *machine, const struct tick86_input *input, size
     case INPUT_NET_LINK:
         nics_set_link(machine, input->unit, input->value != 0);
         break;
+    case INPUT_POKE:
+        return debug_poke(machine, input->unit >> 1, (enum tick86_space)(input->unit & 1), input->value, input->bytes, input->size);
+    case INPUT_REGISTER:
+        return debug_write_register(machine, input->unit, input->bytes, input->size);
+    case INPUT_HOLD_OFF:
+        debug_hold_off(machine, input->unit);
+        break;
     case INPUT_MARK:
     case INPUT_KINDS:
         break;
@@ -113,10 +131,11 @@ static bool is_sound(const struct tick86_input *input, struct error *err)
     bool is_value = (input->kind != INPUT_RATIO || (input->value != 0 && input->value <= RATIO_MAX)) &&
                     (input->kind != INPUT_KEY || input->unit <= UINT8_MAX) &&
                     (input->kind != INPUT_MEDIUM || input->unit < TICK86_DISKS) &&
+                    (input->kind != INPUT_REGISTER || input->size > TICK86_REGISTER_MAX_BYTES) &&
                     (input->kind != INPUT_FLOPPY || input->unit < TICK86_FLOPPIES) &&
                     ((input->kind != INPUT_NET && input->kind != INPUT_NET_LINK) || input->unit < TICK86_NICS);
 
-    if (input->kind == 0 || input->kind > INPUT_MARK) {
+    if (input->kind == 0 || input->kind > INPUT_POINTER) {
         return error_set(err, "inputs of kind %u are not known", (unsigned)input->kind);
     }
     return (is_unit && is_value) || error_set(err, "an input of kind %u has wrong values", (unsigned)input->kind);
@@ -301,6 +320,18 @@ void tick86_mouse(struct tick86 *machine, int dx, int dy, int dz, unsigned butto
     struct tick86_input input = { .kind = INPUT_MOUSE, .unit = buttons, .x = dx, .y = dy, .z = dz };
 
     (void)tick86_input(machine, &input, NULL, NULL);
+}
+
+void tick86_pointer(struct tick86 *machine, unsigned x, unsigned y, int dz, unsigned buttons)
+{
+    struct tick86_input input = { .kind = INPUT_POINTER, .unit = buttons, .x = (int)(x & 0xffff), .y = (int)(y & 0xffff), .z = dz };
+
+    (void)tick86_input(machine, &input, NULL, NULL);
+}
+
+bool tick86_pointer_is_wanted(const struct tick86 *machine)
+{
+    return machine->chips[PC_VMMOUSE] != NULL && vmmouse_is_absolute(machine->chips[PC_VMMOUSE]);
 }
 
 size_t tick86_serial_input(struct tick86 *machine, unsigned port, const uint8_t *bytes, size_t size)
