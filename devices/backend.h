@@ -21,6 +21,8 @@ struct block_backend {
     bool (*read)(void *context, uint64_t sector, uint32_t count, void *bytes);
     bool (*write)(void *context, uint64_t sector, uint32_t count, const void *bytes);
     bool (*flush)(void *context); /* returns when the host has it on stable storage */
+    /* Makes a range read as zeros and gives its space back to the host where the format can. NULL: zeros are written. */
+    bool (*discard)(void *context, uint64_t sector, uint64_t count);
 };
 
 /* Where a serial port, parallel port or debug console sends bytes. */

@@ -380,6 +380,8 @@ static bool build_machine(struct program *program, struct error *err)
     config->debug_exit_port = options->debug_exit_port;
     config->rtc_base_seconds = rtc_seconds(options);
     config->random_seed = options->random_seed;
+    config->cpus = options->cpus;
+    config->schedule_seed = options->schedule_seed;
     pacer_init(&program->pacer, options->is_time_virtual, options->ns_per_insn_q16);
     config->ns_per_insn_q16 = program->pacer.ratio_q16;
     config->use_block_cache = !options->is_slow;

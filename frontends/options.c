@@ -183,6 +183,49 @@ static bool parse_cpu(struct options *options, const struct row *row, const char
     return bad_value(row, value, "the nearest there is: -cpu pentium2", err);
 }
 
+/* QEMU's topology is taken as far as it gives a number: sockets * cores * threads. */
+static bool parse_smp(struct options *options, const struct row *row, const char *value, struct error *err)
+{
+    static const char hint[] = "1 to 32 processors, such as -smp 4";
+    static const char *const keys[] = {"cpus", "sockets", "cores", "threads", "maxcpus"};
+    uint64_t numbers[5] = {0, 0, 0, 0, 0};
+    struct pair pair;
+    const char *list = value;
+
+    while (next_pair(&list, &pair)) {
+        const char *key = pair.has_value ? pair.key : "cpus", *text = pair.has_value ? pair.value : pair.key;
+        unsigned n = 0;
+        while (n < 5 && strcmp(key, keys[n]) != 0) {
+            n++;
+        }
+        if (n == 5) {
+            return unknown_key(row, &pair, err);
+        }
+        if (!parse_number(text, TICK86_CPUS_MAX, &numbers[n]) || numbers[n] == 0) {
+            return bad_value(row, value, hint, err);
+        }
+    }
+    uint64_t product = (numbers[1] != 0 ? numbers[1] : 1) * (numbers[2] != 0 ? numbers[2] : 1) *
+                       (numbers[3] != 0 ? numbers[3] : 1);
+    uint64_t cpus = numbers[0] != 0 ? numbers[0] : product;
+    if (cpus > TICK86_CPUS_MAX || (product > 1 && product != cpus)) {
+        return bad_value(row, value, product > 1 && product != cpus ? "cpus is sockets * cores * threads" : hint, err);
+    }
+    if (numbers[4] != 0 && numbers[4] != cpus) {
+        return bad_value(row, value, "processors cannot be plugged in later: leave maxcpus out", err);
+    }
+    options->cpus = (unsigned)cpus;
+    return true;
+}
+
+static bool parse_sched(struct options *options, const struct row *row, const char *value, struct error *err)
+{
+    if (strncmp(value, "seed=", 5) != 0 || !parse_number(value + 5, UINT64_MAX, &options->schedule_seed)) {
+        return bad_value(row, value, "use -sched seed=N; seed=0 is equal turns in order", err);
+    }
+    return true;
+}
+
 static bool parse_dir(struct options *options, const struct row *row, const char *value, struct error *err)
 {
     if (options->dir_count == OPTIONS_DIRS) {
@@ -757,6 +800,10 @@ static bool parse_profile(struct options *options, const struct row *row, const 
 static const struct row rows[] = {
     {"m", "SIZE", parse_memory, 0, 0, "guest RAM, 1M to 64G; a bare number is in mebibytes (default 128M; 512M for bare FILEs)"},
     {"cpu", "MODEL", parse_cpu, 0, 0, "processor: pentium2 (i686, qemu32 and pentiumpro mean the same)"},
+    {"smp", "N", parse_smp, 0, 0, "number of processors, 1 to 32 (default 1); cores=N and the like are taken for their number"},
+    {"sched", "seed=N", parse_sched, 0, 0,
+     "processors take turns of a length and in an order that the seed chooses; the same seed is the same schedule "
+     "(default: equal turns in order)"},
     {"bios", "FILE", parse_text, AT(bios), 0, "system firmware (default: bios-256k.bin of the package seabios)"},
     {"L", "DIR", parse_dir, 0, 0, "look for firmware in DIR first; may be repeated"},
     {"kernel", "FILE", parse_text, AT(kernel), 0, "boot a Linux bzImage or a Multiboot kernel"},
@@ -851,7 +898,7 @@ enum { ROWS = sizeof rows / sizeof rows[0] };
 static const struct {
     const char *name, *instead;
 } known_elsewhere[] = {
-    {"smp", NULL},          {"qmp", "monitor"},     {"machine", NULL},    {"M", NULL},          {"accel", NULL},
+    {"qmp", "monitor"},     {"machine", NULL},      {"M", NULL},          {"accel", NULL},
     {"enable-kvm", NULL},   {"usb", NULL},          {"sdl", "display"},   {"curses", "display"},
     {"icount", "time"},     {"chardev", "serial"},  {"mon", "monitor"},       {"k", NULL},
     {"daemonize", NULL},    {"fw_cfg", NULL},       {"option-rom", NULL}, {"blockdev", "drive"}, {"dtb", NULL},

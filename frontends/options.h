@@ -55,6 +55,8 @@ struct options {
     enum rtc_base rtc_base;
     uint64_t rtc_seconds; /* for RTC_DATE: since 1970 */
     uint64_t random_seed;
+    unsigned cpus; /* 0: not given */
+    uint64_t schedule_seed;
     bool is_time_virtual;
     uint64_t ns_per_insn_q16; /* 0: default */
     bool no_reboot, no_shutdown;

@@ -191,7 +191,12 @@ for option in -snapshot -nographic -S -no-reboot -no-shutdown -print-hash; do
 done
 bad "unknown option '-frobnicate'" -frobnicate
 bad "did you mean -serial" -serail null
-bad "not implemented" -smp 4
+bad "such as -smp 4" -smp 33
+bad "such as -smp 4" -smp none
+bad "sockets \* cores" -smp 4,cores=3
+bad "no setting" -smp dies=2
+bad "seed=N" -sched fast
+bad "seed=N" -sched seed=
 bad "not implemented" -enable-kvm
 bad "not implemented" -machine q35
 
