@@ -25,6 +25,7 @@
 #include "frontends/session.h"
 #include "frontends/video.h"
 #include "frontends/travel.h"
+#include "machine/tick86_cpu.h"
 #include "machine/tick86_isa.h"
 
 #include <errno.h>
@@ -349,7 +350,8 @@ static bool open_net(struct program *program, struct error *err)
     if (options->net.nic_count == 0) {
         return true;
     }
-    program->net = net_open(&options->net, &program->config, options->dirs, options->dir_count, false, err);
+    program->net = net_open(&options->net, &program->config, options->dirs, options->dir_count,
+                            options->replay != NULL, err); /* in a replay the frames come from the recording */
     program->session.net = program->net;
     return program->net != NULL;
 }
@@ -382,6 +384,7 @@ static bool build_machine(struct program *program, struct error *err)
     config->random_seed = options->random_seed;
     config->cpus = options->cpus;
     config->schedule_seed = options->schedule_seed;
+    config->cpu_model = options->cpu_model;
     pacer_init(&program->pacer, options->is_time_virtual, options->ns_per_insn_q16);
     config->ns_per_insn_q16 = program->pacer.ratio_q16;
     config->use_block_cache = !options->is_slow;
@@ -752,6 +755,7 @@ static void handle_stop(struct program *program, enum tick86_stop stop)
         break;
     case STOP_DEBUG:
         session_stop(session, "breakpoint");
+        session->stop_count++;
         break;
     default:
         break;
@@ -970,6 +974,17 @@ static void put_stdout(void *context, const char *text)
     fputs(text, stdout);
 }
 
+/* -cpu help: each model with the features it has. */
+static void print_cpu_models(void)
+{
+    char features[2048];
+    const char *name;
+
+    for (size_t n = 0; tick86_cpu_describe(n, &name, features, sizeof features); n++) {
+        printf("%-10s %s\n", name, features);
+    }
+}
+
 int main(int argc, char **argv)
 {
     static struct program program; /* large: lines and buffers of its parts */
@@ -978,6 +993,10 @@ int main(int argc, char **argv)
     if (!options_parse(&program.options, argc, argv, &err)) {
         print_error(&err);
         return STATUS_ERROR;
+    }
+    if (program.options.wants_cpu_help) {
+        print_cpu_models();
+        return fflush(stdout) == 0 ? 0 : STATUS_ERROR;
     }
     if (program.options.wants_isa) {
         tick86_print_isa(put_stdout, NULL);

@@ -7,6 +7,8 @@
 #include "frontends/options.h"
 #include "frontends/audio.h"
 
+#include "machine/tick86_cpu.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -172,15 +174,10 @@ static bool parse_memory(struct options *options, const struct row *row, const c
 
 static bool parse_cpu(struct options *options, const struct row *row, const char *value, struct error *err)
 {
-    static const char *const same[] = {"pentium2", "pentiumpro", "i686", "qemu32"};
-
-    (void)options;
-    for (size_t n = 0; n < sizeof same / sizeof same[0]; n++) {
-        if (strcmp(value, same[n]) == 0) {
-            return true;
-        }
-    }
-    return bad_value(row, value, "the nearest there is: -cpu pentium2", err);
+    (void)row;
+    options->cpu_model = value;
+    options->wants_cpu_help = strcmp(value, "help") == 0;
+    return options->wants_cpu_help || tick86_cpu_check(value, err);
 }
 
 /* QEMU's topology is taken as far as it gives a number: sockets * cores * threads. */
@@ -799,7 +796,8 @@ static bool parse_profile(struct options *options, const struct row *row, const 
 
 static const struct row rows[] = {
     {"m", "SIZE", parse_memory, 0, 0, "guest RAM, 1M to 64G; a bare number is in mebibytes (default 128M; 512M for bare FILEs)"},
-    {"cpu", "MODEL", parse_cpu, 0, 0, "processor: pentium2 (i686, qemu32 and pentiumpro mean the same)"},
+    {"cpu", "MODEL", parse_cpu, 0, 0,
+     "processor, with features added and taken away: MODEL[,+FEATURE,-FEATURE] (default max); -cpu help lists them"},
     {"smp", "N", parse_smp, 0, 0, "number of processors, 1 to 32 (default 1); cores=N and the like are taken for their number"},
     {"sched", "seed=N", parse_sched, 0, 0,
      "processors take turns of a length and in an order that the seed chooses; the same seed is the same schedule "

@@ -35,6 +35,8 @@ struct options {
     const char *bios;
     const char *dirs[OPTIONS_DIRS];
     unsigned dir_count;
+    const char *cpu_model; /* NULL: the default */
+    bool wants_cpu_help;
     const char *kernel, *initrd, *append;
     struct drive_option drives[TICK86_DISKS];
     struct drive_option floppies[TICK86_FLOPPIES];

@@ -170,7 +170,15 @@ static uint64_t core_tsc_to_ns(void *context, uint64_t tsc)
 bool processors_create(struct tick86 *machine, const struct tick86_config *config, struct error *err)
 {
     unsigned count = config->cpus != 0 ? config->cpus : 1;
+    struct cpu_model model;
 
+    if (!cpu_model_parse(config->cpu_model, &model, err)) {
+        return false;
+    }
+    if (count > 1 && !model_has(&model, FEATURE_APIC)) {
+        error_set(err, "the processor model '%s' has no APIC, so there can be only one", model.name);
+        return error_hint(err, "leave -smp out, or choose another -cpu");
+    }
     for (unsigned n = 0; n < count; n++) {
         machine->processors[n] = (struct processor){ .machine = machine, .number = n };
         struct cpu_board board = { .context = &machine->processors[n],
@@ -178,6 +186,7 @@ bool processors_create(struct tick86 *machine, const struct tick86_config *confi
                                    .ferr = drive_ferr,
                                    .spin = count > 1 ? spin : NULL,
                                    .is_application = n != 0,
+                                   .model = &model,
                                    .apic = &cpu_apic,
                                    .number = n,
                                    .processor_count = count,
@@ -210,6 +219,7 @@ bool processors_create_apics(struct tick86 *machine, const struct device *surrou
                                          { .name = "core", .pointer = &core },
                                          { .name = "number", .number = n },
                                          { .name = "is_bootstrap", .number = n == 0 },
+                                         { .name = "is_off", .number = !model_has(&machine->cpus[n]->model, FEATURE_APIC) },
                                          { .name = NULL } };
         char *name = machine->processors[n].apic_name;
         snprintf(name, sizeof machine->processors[n].apic_name, "lapic%u", n);
