@@ -461,13 +461,15 @@ bool vmstate_load(struct session *session, const struct snapshot *snapshot, bool
     if (!open_part(snapshot, "state", &stream)) {
         return error_set(err, "the snapshot has no state: it is damaged");
     }
-    if (!tick86_save(session->machine, &before)) {
+    if (!has_memory && !tick86_save(session->machine, &before)) {
         state_stream_free(&before);
         return error_set(err, "out of memory for the snapshot");
     }
     if (!tick86_load(session->machine, &stream, err)) {
         struct error ignored = { "", "" };
-        (void)tick86_load(session->machine, &before, &ignored); /* memory has not changed yet */
+        if (!has_memory) {
+            (void)tick86_load(session->machine, &before, &ignored); /* memory has not changed yet */
+        }
         state_stream_free(&before);
         return false;
     }
