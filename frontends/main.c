@@ -6,6 +6,7 @@
 #define _DEFAULT_SOURCE
 #define _XOPEN_SOURCE 700
 #include "frontends/curses.h"
+#include "frontends/display.h"
 #include "frontends/gdb_stub.h"
 #include "frontends/host/block.h"
 #include "frontends/host/chardev.h"
@@ -14,6 +15,7 @@
 #include "frontends/host/net.h"
 #include "frontends/host/pacer.h"
 #include "frontends/images.h"
+#include "frontends/module.h"
 #include "frontends/monitor.h"
 #include "frontends/mux.h"
 #include "frontends/options.h"
@@ -32,7 +34,19 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { IDLE_FRAME_NS = 50000000, FRAME_NS = 33000000, POLL_FDS = 12, STOPPED_POLL_MS = 50, ANSWER_NS = 2000000, VRAM_BYTES = 16 << 20, STATUS_ERROR = 1 };
+enum {
+    FRAME_NS = 33000000,          /* between pictures in the terminal */
+    IDLE_FRAME_NS = 50000000,
+    DISPLAY_FRAME_NS = 16000000,  /* and in a window */
+    DISPLAY_POLL_NS = 8000000,    /* between looks for the window's events */
+    FAST_SLICE_NS = 20000000,     /* fast-forward: guest time and instructions of a slice */
+    FAST_SLICE_INSNS = 2000000,
+    ANSWER_NS = 2000000,
+    POLL_FDS = 12,
+    STOPPED_POLL_MS = 50,
+    VRAM_BYTES = 16 << 20,
+    STATUS_ERROR = 1
+};
 #define VIRTUAL_RTC_SECONDS UINT64_C(1767225600) /* 2026-01-01 00:00:00 UTC */
 
 /* A serial port's output: to its stream, if it has one, and to the script. */
@@ -52,6 +66,8 @@ struct program {
     struct pacer pacer;
     struct net *net; /* NULL: no network card */
     struct curses *curses;
+    const struct display_module *display; /* NULL: curses or nothing */
+    void *display_context;
     struct script *script;
     FILE *log;
     FILE *profile; /* NULL: not asked for */
@@ -124,6 +140,11 @@ static bool is_on_stdio(const char *spec)
     return spec != NULL && (strcmp(spec, "stdio") == 0 || strcmp(spec, "mon:stdio") == 0);
 }
 
+static bool has_window_system(void)
+{
+    return getenv("DISPLAY") != NULL || getenv("WAYLAND_DISPLAY") != NULL;
+}
+
 /* What QEMU's defaults and -nographic mean for who uses the terminal. */
 static bool choose_streams(struct options *options, struct error *err)
 {
@@ -145,7 +166,7 @@ static bool choose_streams(struct options *options, struct error *err)
         return error_hint(err, "-serial mon:stdio shares it between a serial port and the monitor");
     }
     bool is_terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
-    if (options->display == DISPLAY_DEFAULT) {
+    if (options->display == DISPLAY_DEFAULT && !has_window_system()) {
         options->display = is_terminal && users == 0 ? DISPLAY_CURSES : DISPLAY_NONE;
     }
     if (options->display == DISPLAY_CURSES) {
@@ -352,6 +373,7 @@ static bool build_machine(struct program *program, struct error *err)
     config->loader_rom = program->loader;
     config->kernel_append = options->append;
     config->debug_exit = options->has_debug_exit;
+    config->vmmouse = options->has_vmmouse;
     config->debug_exit_port = options->debug_exit_port;
     config->rtc_base_seconds = rtc_seconds(options);
     config->random_seed = options->random_seed;
@@ -477,6 +499,37 @@ static bool open_files(struct program *program, struct error *err)
     return true;
 }
 
+/* A window or a VNC server. With no -display and a window system that will not have us, the terminal will do. */
+static bool open_display(struct program *program, struct error *err)
+{
+    struct options *options = &program->options;
+    struct error why = {0};
+    bool is_default = options->display == DISPLAY_DEFAULT;
+
+    if (!is_default && options->display != DISPLAY_SDL && options->display != DISPLAY_VNC) {
+        return true;
+    }
+    program->display = module_load(options->display == DISPLAY_VNC ? "vnc" : "sdl", &why);
+    if (program->display != NULL) {
+        program->display_context = program->display->open(&program->session, &options->display_settings, &why);
+    }
+    if (program->display_context != NULL) {
+        return true;
+    }
+    if (!is_default) {
+        *err = why;
+        return why.hint[0] != '\0' && program->display != NULL ? false : error_hint(err, "there are %s", display_list());
+    }
+    program->display = NULL;
+    options->display = DISPLAY_NONE;
+    bool is_terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
+    if (is_terminal && !is_on_stdio(options->serial[0]) && !is_on_stdio(options->serial[1]) &&
+        !is_on_stdio(options->monitor) && !is_on_stdio(options->debugcon)) {
+        options->display = DISPLAY_CURSES;
+    }
+    return true;
+}
+
 static void stopped_outside(void *context, enum tick86_stop stop);
 
 static bool start(struct program *program, struct error *err)
@@ -509,6 +562,9 @@ static bool start(struct program *program, struct error *err)
     }
     program->session.name = options->name;
     program->session.is_stopped = options->starts_stopped;
+    if (!open_display(program, err)) {
+        return false;
+    }
     if (options->display == DISPLAY_CURSES) {
         program->curses = curses_open(&program->session, err);
         program->is_log_silent = true;
@@ -552,10 +608,17 @@ static void poll_streams(struct program *program)
     if (program->curses != NULL) {
         curses_input(program->curses);
     }
+    if (program->display != NULL) {
+        program->display->input(program->display_context);
+    }
 }
 
 static void update_display(struct program *program, uint64_t now_ns)
 {
+    if (program->display != NULL && now_ns - program->last_frame_ns >= DISPLAY_FRAME_NS) {
+        program->last_frame_ns = now_ns;
+        program->display->update(program->display_context);
+    }
     if (program->curses != NULL && now_ns - program->last_frame_ns >= FRAME_NS) {
         program->last_frame_ns = now_ns;
         curses_update(program->curses);
@@ -567,6 +630,8 @@ static void wait_for_input(struct program *program, uint64_t ns)
 {
     struct pollfd fds[POLL_FDS];
     nfds_t count = 0;
+
+    ns = program->display != NULL && ns > DISPLAY_POLL_NS ? DISPLAY_POLL_NS : ns; /* its events have no descriptor */
     struct timespec limit = {(time_t)(ns / 1000000000), (long)(ns % 1000000000)};
 
     (void)limit;
@@ -807,6 +872,9 @@ static void finish(struct program *program)
     chardev_close(program->monitor_dev);
     chardev_close(program->debugcon_dev);
     curses_close(program->curses);
+    if (program->display_context != NULL) {
+        program->display->close(program->display_context);
+    }
     terminal_restore();
     if (session->machine != NULL) {
         const struct options *options = &program->options;

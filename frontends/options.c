@@ -442,18 +442,96 @@ static bool parse_global(struct options *options, const struct row *row, const c
     return true;
 }
 
+/* What follows the comma of -display sdl. */
+static bool set_window(struct display_settings *settings, const struct row *row, const struct pair *pair, struct error *err)
+{
+    static const char *const scalings[] = {"linear", "nearest", "integer"};
+    uint64_t number;
+
+    if (strcmp(pair->key, "scaling") == 0) {
+        for (unsigned n = 0; n < 3; n++) {
+            if (strcmp(pair->value, scalings[n]) == 0) {
+                settings->scaling = n == 0 ? SCALING_LINEAR : n == 1 ? SCALING_NEAREST : SCALING_INTEGER;
+                return true;
+            }
+        }
+        return bad_value(row, pair->value, "scaling=linear, scaling=nearest or scaling=integer", err);
+    }
+    if (strcmp(pair->key, "zoom") == 0) {
+        if (!parse_number(pair->value, 8, &number) || number == 0) {
+            return bad_value(row, pair->value, "zoom=1 to zoom=8", err);
+        }
+        settings->zoom = (unsigned)number;
+        return true;
+    }
+    if (strcmp(pair->key, "aspect") == 0) {
+        bool keeps = true;
+        bool is_good = parse_on_off(row, pair, &keeps, err);
+        settings->ignores_aspect = !keeps;
+        return is_good;
+    }
+    if (strcmp(pair->key, "full-screen") == 0) {
+        return parse_on_off(row, pair, &settings->is_full_screen, err);
+    }
+    return unknown_key(row, pair, err);
+}
+
+/* HOST:N[,password=TEXT] */
+static bool set_vnc(struct options *options, const struct row *row, const char *value, struct error *err)
+{
+    struct display_settings *settings = &options->display_settings;
+    struct pair pair;
+    const char *list = value;
+    uint64_t number;
+
+    const char *colon = next_pair(&list, &pair) ? strrchr(pair.key, ':') : NULL;
+    if (colon == NULL || pair.has_value || !parse_number(colon + 1, 65535 - 5900, &number)) {
+        return bad_value(row, value, "use vnc=HOST:N[,password=TEXT]; :0 is port 5900 of this machine alone, 0.0.0.0:0 that of all its addresses", err);
+    }
+    settings->vnc_address = copy_text(options, pair.key, strlen(pair.key));
+    while (next_pair(&list, &pair)) {
+        if (strcmp(pair.key, "password") != 0) {
+            return unknown_key(row, &pair, err);
+        }
+        if (strlen(pair.value) == 0 || strlen(pair.value) > 8) {
+            return bad_value(row, "password", "the protocol's passwords have 1 to 8 characters", err);
+        }
+        settings->vnc_password = copy_text(options, pair.value, strlen(pair.value));
+    }
+    options->display = options->display == DISPLAY_DEFAULT ? DISPLAY_VNC : options->display;
+    return true;
+}
+
+static bool parse_vnc(struct options *options, const struct row *row, const char *value, struct error *err)
+{
+    return set_vnc(options, row, value, err);
+}
+
 static bool parse_display(struct options *options, const struct row *row, const char *value, struct error *err)
 {
+    struct pair pair;
+    const char *list = value;
+
+    if (strncmp(value, "vnc=", 4) == 0) {
+        options->display = DISPLAY_VNC;
+        return set_vnc(options, row, value + 4, err);
+    }
+    if (next_pair(&list, &pair) && strcmp(pair.key, "sdl") == 0 && !pair.has_value) {
+        options->display = DISPLAY_SDL;
+        while (next_pair(&list, &pair)) {
+            if (!set_window(&options->display_settings, row, &pair, err)) {
+                return false;
+            }
+        }
+        return true;
+    }
     if (strcmp(value, "none") == 0) {
         options->display = DISPLAY_NONE;
     } else if (strcmp(value, "curses") == 0) {
         options->display = DISPLAY_CURSES;
-    } else if (strcmp(value, "sdl") == 0 || strcmp(value, "vnc") == 0 || strncmp(value, "vnc=", 4) == 0 ||
-               strcmp(value, "gtk") == 0) {
-        error_set(err, "-display %s is not built in yet", value);
-        return error_hint(err, "use -display curses (text screens in the terminal) or -display none");
     } else {
-        return bad_value(row, value, "use -display curses or -display none", err);
+        error_set(err, "-display does not take '%s'", value);
+        return error_hint(err, "there are %s", display_list());
     }
     return true;
 }
@@ -473,11 +551,15 @@ static bool parse_device(struct options *options, const struct row *row, const c
     const char *list = value;
     uint64_t number;
 
+    if (strcmp(value, "vmmouse") == 0) {
+        options->has_vmmouse = true;
+        return true;
+    }
     if (net_is_device(value)) {
         return net_parse_device(&options->net, value, err);
     }
     if (!next_pair(&list, &pair) || strcmp(pair.key, "isa-debug-exit") != 0) {
-        return bad_value(row, value, "there are e1000, rtl8139, ne2k_pci, ne2k_isa and isa-debug-exit[,iobase=PORT][,iosize=N]", err);
+        return bad_value(row, value, "there are e1000, rtl8139, ne2k_pci, ne2k_isa, vmmouse and isa-debug-exit[,iobase=PORT][,iosize=N]", err);
     }
     options->has_debug_exit = true;
     while (next_pair(&list, &pair)) {
@@ -694,13 +776,16 @@ static const struct row rows[] = {
     {"parallel", "none", parse_parallel, 0, 0, "there is no parallel port"},
     {"monitor", "DEV", parse_monitor, 0, 0, "the monitor: stdio, unix:PATH[,server][,nowait], tcp:HOST:PORT[,server][,nowait], pty, none"},
     {"nographic", NULL, parse_flag, AT(is_nographic), 0, "no display; COM1 and the monitor share the terminal (Ctrl-A h for help)"},
-    {"display", "curses|none", parse_display, 0, 0,
-     "show the text screen in the terminal, or nothing (default: curses on a terminal, else none)"},
+    {"display", "sdl[,scaling=linear|nearest|integer][,zoom=N][,aspect=on|off][,full-screen=on|off]|"
+     "vnc=HOST:N[,password=TEXT]|curses|none", parse_display, 0, 0,
+     "show the screen in a window, to VNC viewers (display N is port 5900 + N; no HOST: this machine alone), as text in the terminal, or "
+     "nothing (default: a window where there is a window system, else curses on a terminal, else none)"},
+    {"vnc", "HOST:N[,password=TEXT]", parse_vnc, 0, 0, "the same as -display vnc="},
     {"vga", "std|none", parse_vga, 0, 0, "video adapter (none: without VGA BIOS)"},
     {"debugcon", "DEV", parse_debugcon, 0, 0, "where bytes written to port 402h go; SeaBIOS logs there. DEV as for -serial"},
     {"global", "isa-debugcon.iobase=0x402", parse_global, 0, 0, "accepted for QEMU command lines; it is so anyway"},
-    {"device", "isa-debug-exit[,iobase=PORT][,iosize=N]", parse_device, 0, 0,
-     "a write of V to PORT (default 0x501) ends tick86 with status (V << 1) | 1"},
+    {"device", "isa-debug-exit[,iobase=PORT][,iosize=N]|vmmouse", parse_device, 0, 0,
+     "vmmouse: VMware's absolute pointing device; isa-debug-exit: a write of V to PORT (default 0x501) ends tick86 with status (V << 1) | 1"},
     {"device", "e1000|rtl8139|rtl8139c|ne2k_pci|ne2k_isa[,netdev=ID][,mac=MAC][,addr=SLOT][,romfile=FILE][,iobase=PORT][,irq=N]",
      parse_device, 0, 0, "a network card on the network ID of -netdev"},
     {"nic", "user|stream|dgram|socket|none[,model=CARD][,mac=MAC][,SETTING=VALUE]...", parse_nic, 0, 0,
@@ -758,7 +843,7 @@ static const struct {
     const char *name, *instead;
 } known_elsewhere[] = {
     {"smp", NULL},          {"qmp", "monitor"},     {"machine", NULL},    {"M", NULL},          {"accel", NULL},
-    {"enable-kvm", NULL},   {"usb", NULL},          {"vnc", "display"},   {"sdl", "display"},   {"curses", "display"},
+    {"enable-kvm", NULL},   {"usb", NULL},          {"sdl", "display"},   {"curses", "display"},
     {"icount", "time"},     {"chardev", "serial"},  {"mon", "monitor"},   {"audio", NULL},      {"k", NULL},
     {"daemonize", NULL},    {"fw_cfg", NULL},       {"option-rom", NULL}, {"blockdev", "drive"}, {"dtb", NULL},
     {"full-screen", "display"}, {"startdate", "rtc"}, {"localtime", "rtc"}, {"pflash", "bios"}, {"sda", "hda"},
@@ -933,14 +1018,14 @@ bool options_make_machine(int argc, char *const *argv)
     return false;
 }
 
-/* Appends a value; where it, or what is behind "file=" in it, is a file, with its whole path. */
-static bool collect(char **text, size_t *size, const char *value)
+/* Appends a value; where `may_be_file` and it, or what is behind "file=" in it, is a file, with its whole path. */
+static bool collect(char **text, size_t *size, const char *value, bool may_be_file)
 {
     const char *file = strncmp(value, "file=", 5) == 0 ? value + 5 : value;
     size_t length = file != value ? strcspn(file, ",") : strlen(file);
     char path[4096], *whole = NULL;
 
-    if (length != 0 && length < sizeof path) {
+    if (may_be_file && length != 0 && length < sizeof path) {
         snprintf(path, sizeof path, "%.*s", (int)length, file);
         whole = strchr(path, '/') != NULL || path[0] != '-' ? realpath(path, NULL) : NULL;
     }
@@ -970,10 +1055,13 @@ char *options_collect(int argc, char *const *argv, size_t *size)
             continue;
         }
         if (row != NULL && strcmp(row->name, "debugcon") == 0) { /* a device, wherever its bytes go */
-            is_good = collect(&text, size, "-debugcon") && collect(&text, size, "null");
+            is_good = collect(&text, size, "-debugcon", false) && collect(&text, size, "null", false);
             continue;
         }
-        is_good = collect(&text, size, argv[n]) && (count == 1 || collect(&text, size, argv[n + 1]));
+        bool names_file = row == NULL || (row->argument != NULL &&
+                                          (strstr(row->argument, "FILE") != NULL || strstr(row->argument, "DIR") != NULL));
+        is_good = collect(&text, size, argv[n], row == NULL) &&
+                  (count == 1 || collect(&text, size, argv[n + 1], names_file));
     }
     if (!is_good) {
         free(text);

@@ -35,6 +35,7 @@ struct session {
     void *on_stop_context;
     void *reverse; /* not NULL: the run is recorded and can go backwards */
     uint64_t resets;
+    bool is_fast;          /* fast-forward: not held back to the wall clock */
     /* Keys to be released when guest time comes. */
     struct {
         enum key_code key;

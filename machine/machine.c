@@ -248,7 +248,8 @@ static bool create_cpus(struct tick86 *machine, const struct tick86_config *conf
 
 static bool is_on_board(const struct tick86_config *config, unsigned chip)
 {
-    return (chip != PC_DEBUGCON || config->debugcon != NULL) && (chip != PC_DEBUG_EXIT || config->debug_exit);
+    return (chip != PC_DEBUGCON || config->debugcon != NULL) && (chip != PC_DEBUG_EXIT || config->debug_exit) &&
+           (chip != PC_VMMOUSE || config->vmmouse);
 }
 
 /* Properties that mean the same to every chip. */
@@ -317,6 +318,9 @@ static unsigned own_properties(struct tick86 *machine, const struct tick86_confi
     case PC_COM1_INPUT:
     case PC_COM2_INPUT:
         *own = (struct property){ .name = "port", .pointer = machine->chips[chip - PC_COM1_INPUT + PC_COM1] };
+        return 1;
+    case PC_VMMOUSE:
+        *own = (struct property){ .name = "kbc", .pointer = machine->chips[PC_KBC] };
         return 1;
     case PC_DEBUGCON:
         *own = (struct property){ .name = "sink", .pointer = config->debugcon };

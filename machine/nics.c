@@ -20,6 +20,9 @@ static const uint16_t isa_irqs = 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 
 static const struct device_class *class_of(enum tick86_nic_model model)
 {
     switch (model) {
+    case NIC_E1000: return &e1000_class;
+    case NIC_RTL8139:
+    case NIC_RTL8139C: return &rtl8139_class;
     case NIC_NE2K_PCI: return &rtl8029_class;
     case NIC_NE2K_ISA: return &ne2000_class;
     default: return NULL;
@@ -158,9 +161,7 @@ bool nics_create(struct tick86 *machine, const struct tick86_config *config, con
                 { .name = "plus", .number = nic->model == NIC_RTL8139 },
                 { .name = NULL },
             };
-            if (class_of(nic->model) == NULL) {
-                return error_set(err, "network card %u is of no model that there is", n);
-            }
+            BUG_ON(class_of(nic->model) == NULL);
             struct device *dev = device_create(class_of(nic->model), pc_board[PC_NIC0 + n].name, surroundings, properties, err);
             machine->chips[PC_NIC0 + n] = dev;
             if (dev == NULL) {

@@ -25,6 +25,7 @@
 #include "devices/vga.h"
 #include "machine/cpu_pins.h"
 #include "machine/serial_input.h"
+#include "machine/vmmouse.h"
 
 #define DEVFN(device, function) ((device) << 3 | (function))
 
@@ -116,6 +117,7 @@ const struct placement pc_board[PC_CHIPS] = {
     [PC_NIC0 + 5] = { .name = "nic5", .devfn = PC_NOT_PCI },
     [PC_NIC0 + 6] = { .name = "nic6", .devfn = PC_NOT_PCI },
     [PC_NIC7] = { .name = "nic7", .devfn = PC_NOT_PCI },
+    [PC_VMMOUSE] = { "vmmouse", &vmmouse_class, PC_NOT_PCI, .ports = { { 0x5658, 4, 0 } } },
 };
 
 static bool attach_pci(struct device *chips[PC_CHIPS], struct device *dev, int devfn, struct error *err)

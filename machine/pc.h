@@ -27,6 +27,7 @@ enum pc_chip {
     PC_FW_CFG,
     PC_DEBUGCON,
     PC_DEBUG_EXIT,
+    PC_VMMOUSE,
     PC_NIC0, /* to PC_NIC7: what the user asked for, placed by machine/nics.c; their rows have no class */
     PC_NIC7 = PC_NIC0 + 7,
     PC_CHIPS

@@ -67,6 +67,7 @@ enum tick86_input_kind {
     INPUT_NET = 11,         /* unit: card; bytes: a frame that the card took */
     INPUT_NET_LINK = 12,    /* unit: card; value: up */
     INPUT_MARK = 13,        /* no effect: a moment that the observer wants to meet again */
+    INPUT_POINTER = 14,     /* x, y: a place; z; unit: buttons */
     INPUT_KINDS = 32
 };
 

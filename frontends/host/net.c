@@ -330,12 +330,13 @@ static void dispatch(struct net *net, bool has_failed)
     net->has_sent = false;
 }
 
-static bool deliver_all(struct net *net)
+static bool deliver_all(struct net *net, bool retries)
 {
     bool has_delivered = false;
 
     for (unsigned n = 0; n < TICK86_NICS; n++) {
         if (net->devs[n] != NULL) {
+            net->devs[n]->is_blocked &= !retries;
             has_delivered |= deliver(net->devs[n]);
         }
     }
@@ -358,14 +359,14 @@ static void flush_captures(struct net *net, uint64_t host_ns)
 bool net_exchange(struct net *net, uint64_t host_ns)
 {
     net->wants_exchange = false;
-    bool has_delivered = deliver_all(net);
+    bool has_delivered = deliver_all(net, false);
 
     if (net->has_sent || host_ns - net->looked_ns >= LOOK_NS) {
         net->looked_ns = host_ns;
         fill(net);
         bool has_failed = net->poll.count != 0 && poll(net->poll.fds, (nfds_t)net->poll.count, 0) < 0;
         dispatch(net, has_failed);
-        has_delivered |= deliver_all(net);
+        has_delivered |= deliver_all(net, true); /* not every card tells when it is ready */
         flush_captures(net, host_ns);
     }
     return has_delivered;

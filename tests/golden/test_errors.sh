@@ -42,6 +42,13 @@ else
     chmod 0 unreadable
 fi
 
+for value in sdl,zoom=9 sdl,scaling=soft sdl,color=1 sdl,aspect=2 vnc=host vnc=:x; do
+    status=0
+    "$tick86" -display $value </dev/null >out 2>errors || status=$?
+    [ $status = 1 ] && [ "$(wc -l <errors)" = 1 ] || fail "-display $value: status $status"
+done
+bad "1 to 8 characters" -vnc :0,password=
+bad "use vnc=HOST:N" -vnc nowhere
 bad "cannot read script 'absent'" --script=absent
 
 # Images: every way to name one, every way to be wrong.

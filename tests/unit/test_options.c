@@ -61,7 +61,7 @@ START_TEST(bad_lines)
     static const char *const lines[] = {
         "-hda a -hda b",    "-hdc a -cdrom b", "-drive format=raw", "-drive file=a,if=scsi", "-drive file=a,index=4",
         "-boot x",          "-serial",         "-serial foo",       "-parallel stdio",       "-monitor file:x",
-        "-display sdl",     "-vga cirrus",     "-device e1000e",     "-rtc base=soon", "-seed luck",        "-time fast",
+        "-display gl",     "-vga cirrus",     "-device e1000e",     "-rtc base=soon", "-seed luck",        "-time fast",
         "-stop-at never=1", "-smp 2",          "-kernle x",         "-self-check=tlb",       "-snapshot=on",
         "-serial null -serial null -serial null",
     };
