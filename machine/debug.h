@@ -50,6 +50,11 @@ struct debug {
     unsigned register_count;
 };
 
+/* What the functions of tick86_debug.h do once they have passed the gate for inputs. */
+bool debug_poke(struct tick86 *machine, unsigned cpu, enum tick86_space space, uint64_t address, const void *bytes,
+                size_t size);
+bool debug_register_write(struct tick86 *machine, unsigned cpu, unsigned n, const uint8_t *bytes, unsigned size);
+
 /* Frees machine->debug. */
 void debug_destroy(struct tick86 *machine);
 /* For tick86_run: before the machine runs, and whether it is to stop. */

@@ -1,5 +1,6 @@
 /* debug_memory.c - memory for debuggers: read, written and disassembled without side effects; see tick86_debug.h. */
 #include "machine/debug.h"
+#include "machine/input.h"
 
 #include "cpu/disassemble.h"
 
@@ -61,7 +62,7 @@ bool tick86_peek(const struct tick86 *machine, unsigned cpu, enum tick86_space s
     return true;
 }
 
-bool tick86_poke(struct tick86 *machine, unsigned cpu, enum tick86_space space, uint64_t address, const void *bytes,
+bool debug_poke(struct tick86 *machine, unsigned cpu, enum tick86_space space, uint64_t address, const void *bytes,
                  size_t size)
 {
     const uint8_t *in = bytes;
@@ -81,6 +82,15 @@ bool tick86_poke(struct tick86 *machine, unsigned cpu, enum tick86_space space, 
         size -= piece;
     }
     return true;
+}
+
+bool tick86_poke(struct tick86 *machine, unsigned cpu, enum tick86_space space, uint64_t address, const void *bytes,
+                 size_t size)
+{
+    struct tick86_input input = { .kind = INPUT_POKE, .unit = cpu * 2 + (space == SPACE_PHYSICAL), .value = address,
+                                  .bytes = bytes, .size = size };
+
+    return !input_is_closed(machine) && tick86_input(machine, &input, NULL, NULL);
 }
 
 unsigned tick86_disassemble(const struct tick86 *machine, unsigned number, uint64_t linear, unsigned bits, char *text,

@@ -1,5 +1,6 @@
 /* debug_registers.c - every register by name; see tick86_debug.h. */
 #include "machine/debug.h"
+#include "machine/input.h"
 
 #include "cpu/system_private.h"
 
@@ -266,7 +267,7 @@ static bool is_plain(const struct row *row)
            (row->group == REGISTER_GENERAL && (row->how == AS_FIELD || row->how == AS_PC));
 }
 
-bool tick86_register_write(struct tick86 *machine, unsigned number, unsigned n, const uint8_t *bytes, unsigned size)
+bool debug_register_write(struct tick86 *machine, unsigned number, unsigned n, const uint8_t *bytes, unsigned size)
 {
     struct cpu *cpu = debug_cpu(machine, number);
     const struct row *row = &rows[n < ROWS ? n : 0];
@@ -382,4 +383,11 @@ const char *tick86_mode_name(const struct tick86 *machine, unsigned number)
         return cpu->seg[SEG_CS].attributes & ATTR_L ? "long" : is_wide ? "compatibility 32" : "compatibility 16";
     }
     return is_wide ? "protected 32" : "protected 16";
+}
+
+bool tick86_register_write(struct tick86 *machine, unsigned cpu, unsigned n, const uint8_t *bytes, unsigned size)
+{
+    struct tick86_input input = { .kind = INPUT_REGISTER, .unit = cpu, .value = n, .bytes = bytes, .size = size };
+
+    return !input_is_closed(machine) && tick86_input(machine, &input, NULL, NULL);
 }

@@ -9,6 +9,7 @@
 #include "devices/ide.h"
 #include "devices/ns16550.h"
 #include "machine/cpu_pins.h"
+#include "machine/debug.h"
 #include "machine/history.h"
 #include "machine/machine.h"
 #include "machine/media.h"
@@ -110,6 +111,11 @@ static bool apply(struct tick86 *machine, const struct tick86_input *input, size
     case INPUT_NET_LINK:
         nics_set_link(machine, input->unit, input->value != 0);
         break;
+    case INPUT_POKE:
+        return debug_poke(machine, input->unit / 2, input->unit % 2 != 0 ? SPACE_PHYSICAL : SPACE_LINEAR, input->value,
+                          input->bytes, input->size);
+    case INPUT_REGISTER:
+        return debug_register_write(machine, input->unit, (unsigned)input->value, input->bytes, (unsigned)input->size);
     case INPUT_MARK:
     case INPUT_KINDS:
         break;
@@ -124,9 +130,10 @@ static bool is_sound(const struct tick86_input *input, struct error *err)
                     (input->kind != INPUT_KEY || input->unit <= UINT8_MAX) &&
                     (input->kind != INPUT_MEDIUM || input->unit < TICK86_DISKS) &&
                     (input->kind != INPUT_FLOPPY || input->unit < TICK86_FLOPPIES) &&
+                    (input->kind != INPUT_REGISTER || input->size <= TICK86_REGISTER_MAX_BYTES) &&
                     ((input->kind != INPUT_NET && input->kind != INPUT_NET_LINK) || input->unit < TICK86_NICS);
 
-    if (input->kind == 0 || input->kind > INPUT_POINTER) {
+    if (input->kind == 0 || input->kind > INPUT_REGISTER) {
         return error_set(err, "inputs of kind %u are not known", (unsigned)input->kind);
     }
     return (is_unit && is_value) || error_set(err, "an input of kind %u has wrong values", (unsigned)input->kind);
@@ -163,6 +170,11 @@ static bool pass(struct tick86 *machine, struct tick86_input *input, size_t *tak
     return is_good;
 }
 
+bool input_is_closed(const struct tick86 *machine)
+{
+    return machine->gate.is_replaying || history_is_in_past(machine);
+}
+
 bool tick86_input(struct tick86 *machine, const struct tick86_input *input, size_t *taken, struct error *err)
 {
     struct tick86_input copy = *input;
@@ -177,7 +189,7 @@ bool tick86_input(struct tick86 *machine, const struct tick86_input *input, size
     if (!is_sound(input, err)) {
         return false;
     }
-    if (machine->gate.is_replaying || history_is_in_past(machine)) {
+    if (input_is_closed(machine)) {
         return true; /* the past has had its inputs */
     }
     return pass(machine, &copy, taken, err);

@@ -68,6 +68,8 @@ enum tick86_input_kind {
     INPUT_NET_LINK = 12,    /* unit: card; value: up */
     INPUT_MARK = 13,        /* no effect: a moment that the observer wants to meet again */
     INPUT_POINTER = 14,     /* x, y: a place; z; unit: buttons */
+    INPUT_POKE = 15,        /* unit: processor * 2 + enum tick86_space, value: address; bytes (tick86_debug.h) */
+    INPUT_REGISTER = 16,    /* unit: processor, value: number of the register; bytes */
     INPUT_KINDS = 32
 };
 
