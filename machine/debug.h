@@ -50,11 +50,6 @@ struct debug {
     unsigned register_count;
 };
 
-/* What the functions of tick86_debug.h do once they have passed the gate for inputs. */
-bool debug_poke(struct tick86 *machine, unsigned cpu, enum tick86_space space, uint64_t address, const void *bytes,
-                size_t size);
-bool debug_register_write(struct tick86 *machine, unsigned cpu, unsigned n, const uint8_t *bytes, unsigned size);
-
 /* Frees machine->debug. */
 void debug_destroy(struct tick86 *machine);
 /* For tick86_run: before the machine runs, and whether it is to stop. */
@@ -63,6 +58,14 @@ bool debug_take_stop(struct tick86 *machine);
 /* A step: how many of the instructions the chosen processor may execute now, and whether it is done. */
 uint64_t debug_limit(const struct tick86 *machine, uint64_t count);
 bool debug_step_is_done(const struct tick86 *machine);
+
+/* The effects of a debugger's inputs: machine/input.c. */
+bool debug_poke(struct tick86 *machine, unsigned cpu, enum tick86_space space, uint64_t address, const uint8_t *bytes,
+                size_t size);
+bool debug_write_register(struct tick86 *machine, unsigned cpu, const uint8_t *bytes, size_t size);
+void debug_hold_off(struct tick86 *machine, unsigned cpu);
+/* The past has had its inputs: nothing can be written then. */
+bool debug_may_write(const struct tick86 *machine);
 
 /* The processor with that number; the first one when there is no such. */
 struct cpu *debug_cpu(const struct tick86 *machine, unsigned cpu);

@@ -112,10 +112,12 @@ static bool apply(struct tick86 *machine, const struct tick86_input *input, size
         nics_set_link(machine, input->unit, input->value != 0);
         break;
     case INPUT_POKE:
-        return debug_poke(machine, input->unit / 2, input->unit % 2 != 0 ? SPACE_PHYSICAL : SPACE_LINEAR, input->value,
-                          input->bytes, input->size);
+        return debug_poke(machine, input->unit >> 1, (enum tick86_space)(input->unit & 1), input->value, input->bytes, input->size);
     case INPUT_REGISTER:
-        return debug_register_write(machine, input->unit, (unsigned)input->value, input->bytes, (unsigned)input->size);
+        return debug_write_register(machine, input->unit, input->bytes, input->size);
+    case INPUT_HOLD_OFF:
+        debug_hold_off(machine, input->unit);
+        break;
     case INPUT_MARK:
     case INPUT_KINDS:
         break;
@@ -129,11 +131,11 @@ static bool is_sound(const struct tick86_input *input, struct error *err)
     bool is_value = (input->kind != INPUT_RATIO || (input->value != 0 && input->value <= RATIO_MAX)) &&
                     (input->kind != INPUT_KEY || input->unit <= UINT8_MAX) &&
                     (input->kind != INPUT_MEDIUM || input->unit < TICK86_DISKS) &&
+                    (input->kind != INPUT_REGISTER || input->size > TICK86_REGISTER_MAX_BYTES) &&
                     (input->kind != INPUT_FLOPPY || input->unit < TICK86_FLOPPIES) &&
-                    (input->kind != INPUT_REGISTER || input->size <= TICK86_REGISTER_MAX_BYTES) &&
                     ((input->kind != INPUT_NET && input->kind != INPUT_NET_LINK) || input->unit < TICK86_NICS);
 
-    if (input->kind == 0 || input->kind > INPUT_REGISTER) {
+    if (input->kind == 0 || input->kind > INPUT_POINTER) {
         return error_set(err, "inputs of kind %u are not known", (unsigned)input->kind);
     }
     return (is_unit && is_value) || error_set(err, "an input of kind %u has wrong values", (unsigned)input->kind);

@@ -79,12 +79,14 @@ struct tick86_config {
     struct byte_sink *serial[TICK86_SERIAL_PORTS];
     bool serial_true_rate;      /* characters take their true time on the line, else a microsecond at most */
     struct byte_sink *debugcon; /* port 402h */
+    struct speaker_sink *speaker; /* NULL: nobody listens */
     struct tick86_nic nics[TICK86_NICS]; /* copied, but not what it points to */
     bool debug_exit;            /* isa-debug-exit at port 501h */
     uint32_t debug_exit_port;   /* 0: 501h */
     bool vmmouse;               /* absolute pointing device at port 5658h */
     uint64_t rtc_base_seconds;  /* calendar time at power-on, seconds since 1970 */
     uint64_t random_seed;       /* of what RDRAND and RDSEED read */
+    const char *cpu_model;      /* "MODEL[,+feature,-feature]", see tick86_cpu.h; NULL: "max" */
     unsigned cpus;              /* processors, 1 to TICK86_CPUS_MAX; 0: 1 */
     uint64_t schedule_seed;     /* 0: equal turns in order; another seed is another schedule */
     uint64_t ns_per_insn_q16;   /* 16.16; 0: 65536, one nanosecond an instruction */

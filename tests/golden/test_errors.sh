@@ -47,6 +47,8 @@ for value in sdl,zoom=9 sdl,scaling=soft sdl,color=1 sdl,aspect=2 vnc=host vnc=:
     "$tick86" -display $value </dev/null >out 2>errors || status=$?
     [ $status = 1 ] && [ "$(wc -l <errors)" = 1 ] || fail "-display $value: status $status"
 done
+bad "use -audio sdl" -audio alsa
+bad "No such file" -record-video absent/film.mkv
 bad "1 to 8 characters" -vnc :0,password=
 bad "use vnc=HOST:N" -vnc nowhere
 bad "cannot read script 'absent'" --script=absent
@@ -127,7 +129,12 @@ bad "more than" -L a -L b -L c -L d -L e -L f -L g -L h -L i -L j -L k -L l -L m
 for value in 0 -1 x 1Q 100T 512.5M 512K 1025K "" 99999999999999999999; do
     bad "does not take" -m "$value"
 done
-bad "pentium2" -cpu z80
+bad "there is no model" -cpu z80
+bad "is implemented" -cpu max,+sse5
+bad "needs a sign" -cpu max,sse
+bad "takes on or off" -cpu max,sse=maybe
+bad "needs" -cpu pentium2,+sse2
+bad "32-bit model" -cpu pentium3,+lm
 bad "order" -boot q
 bad "no setting" -boot color=red
 bad "not on or off" -boot menu=perhaps
@@ -191,7 +198,12 @@ for option in -snapshot -nographic -S -no-reboot -no-shutdown -print-hash; do
 done
 bad "unknown option '-frobnicate'" -frobnicate
 bad "did you mean -serial" -serail null
-bad "not implemented" -smp 4
+bad "such as -smp 4" -smp 33
+bad "such as -smp 4" -smp none
+bad "sockets \* cores" -smp 4,cores=3
+bad "no setting" -smp dies=2
+bad "seed=N" -sched fast
+bad "seed=N" -sched seed=
 bad "not implemented" -enable-kvm
 bad "not implemented" -machine q35
 

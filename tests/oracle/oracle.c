@@ -233,7 +233,7 @@ static bool run_child(const struct options *o)
     fflush(stdout);
     pid_t child = fork();
     if (child == 0) {
-        struct generator g = { .decoder = decoder_create() };
+        struct generator g = { .decoder = decoder_create(NULL) };
         const char *why = native_open();
         if (why || !g.decoder || !emulated_open()) {
             printf("oracle: skipped: %s\n", why ? why : "out of memory");
@@ -254,7 +254,7 @@ static bool run_child(const struct options *o)
         exit(STATUS_SKIPPED);
     }
     if (!progress->is_done) {
-        struct generator g = { .decoder = decoder_create() };
+        struct generator g = { .decoder = decoder_create(NULL) };
         struct test_case test;
         struct outcome none = { 0 };
         g.host = progress->host;
