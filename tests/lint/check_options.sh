@@ -40,7 +40,7 @@ trap 'rm -rf "$scratch"' EXIT
 : >"$scratch/empty"
 head -c 4096 /dev/zero >"$scratch/zeroes"
 printf 'not a kernel' >"$scratch/text"
-refuses -smp 2
+refuses -smp 0
 refuses --no-such-option
 refuses -m
 refuses -m 0
