@@ -34,7 +34,7 @@ static const struct verb verbs[] = {
      "give a layer another parent, keeping what it shows; -u changes the name alone; -b '' merges all in"},
     {"map", img_map, "f:U", 1, 1, "[-f FORMAT] [-U] [--output=human|json] FILE", "where an image's data is"},
     {"snapshot", img_snapshot, "la:c:d:qUf:", 1, 1, "[-q] [-l | -a NAME | -c NAME | -d NAME] FILE",
-     "list, apply, create or delete internal snapshots (qcow2)"},
+     "list, apply, create or delete internal snapshots (qcow2); tell what a machine's snapshot has, and check it"},
     {"resize", img_resize, "f:q", 2, 2, "[-q] [-f FORMAT] [--shrink] FILE [+|-]SIZE", "change the size of the disk"},
     {"diff", img_diff, "f:F:pqo:", 3, 3, "[-p] [-q] [-f FORMAT] [-F FORMAT] [-o OPTIONS] BASE NEW LAYER",
      "make a layer over BASE that shows what NEW does: an upgrade as a small file"},
