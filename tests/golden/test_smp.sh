@@ -41,9 +41,9 @@ count() {
     cat >"$scratch/script" <<END
 run 120 "~ #"
 $(keys "mount -t proc p /proc")
-run 1
+run 6
 $(keys "grep -c processor /proc/cpuinfo")
-run 1
+run 6
 screentext $scratch/$1
 quit
 END
