@@ -485,6 +485,9 @@ bool control_rdmsr(struct cpu *cpu, uint32_t index, uint64_t *value)
         *value = control_tsc(cpu);
         return true;
     case MSR_APIC_BASE:
+        if (!cpu_has(cpu, FEATURE_APIC)) {
+            return msr_unknown(cpu, index, "read");
+        }
         *value = cpu->apic_base;
         return true;
     case MSR_BIOS_SIGN_ID:
@@ -516,7 +519,7 @@ bool control_rdmsr(struct cpu *cpu, uint32_t index, uint64_t *value)
         return true;
     default:
         *value = 0;
-        return is_inert_msr(index) || msr_unknown(cpu, index, "read");
+        return is_inert_msr(index) || apic_read_msr(cpu, index, value) || msr_unknown(cpu, index, "read");
     }
 }
 
@@ -577,15 +580,10 @@ bool control_wrmsr(struct cpu *cpu, uint32_t index, uint64_t value)
     switch (index) {
     case MSR_TSC:
         cpu->tsc_offset = value - clock_now(cpu->board.clock);
+        apic_tsc_changed(cpu);
         return true;
-    case MSR_APIC_BASE: {
-        uint64_t writable = (physical_mask(cpu) & ~UINT64_C(0xfff)) | APIC_BASE_ENABLE;
-        if (value & ~(writable | APIC_BASE_BSP)) {
-            return cpu_fault_error(cpu, VEC_GP, 0);
-        }
-        cpu->apic_base = (cpu->apic_base & APIC_BASE_BSP) | (value & writable); /* BSP is read-only */
-        return true;
-    }
+    case MSR_APIC_BASE:
+        return cpu_has(cpu, FEATURE_APIC) ? apic_write_base(cpu, value, physical_mask(cpu)) : msr_unknown(cpu, index, "write");
     case MSR_BIOS_SIGN_ID:
         cpu->bios_sign_id = value;
         return true;
@@ -606,7 +604,7 @@ bool control_wrmsr(struct cpu *cpu, uint32_t index, uint64_t value)
         return are_memory_types(value, true) ? msr_store(cpu, &cpu->pat, value, UINT64_MAX)
                                              : cpu_fault_error(cpu, VEC_GP, 0);
     default:
-        return is_inert_msr(index) || msr_unknown(cpu, index, "write");
+        return is_inert_msr(index) || apic_write_msr(cpu, index, value) || msr_unknown(cpu, index, "write");
     }
 }
 
@@ -704,7 +702,7 @@ static struct cpuid_leaf cpuid_extended(const struct cpu *cpu, uint32_t leaf)
 
 void control_cpuid(struct cpu *cpu)
 {
-    uint32_t leaf = cpu_reg32(cpu, REG_AX);
+    uint32_t leaf = cpu_reg32(cpu, REG_AX), subleaf = cpu_reg32(cpu, REG_CX);
     /* MISC_ENABLE bit 22 is for systems that cannot bear large numbers (Windows NT 4.0). */
     uint32_t max = cpu->misc_enable & MISC_ENABLE_LIMIT_CPUID && cpu->model.basic_max > 2 ? 2 : cpu->model.basic_max;
     struct cpuid_leaf result;
@@ -713,12 +711,13 @@ void control_cpuid(struct cpu *cpu)
         result = cpuid_extended(cpu, leaf);
     } else {
         /* Beyond the last leaf Intel processors answer with the highest basic one. */
-        result = cpuid_basic(cpu, leaf > max ? max : leaf, cpu_reg32(cpu, REG_CX), max);
+        result = cpuid_basic(cpu, leaf > max ? max : leaf, subleaf, max);
     }
     cpu->gpr[REG_AX] = result.eax;
     cpu->gpr[REG_BX] = result.ebx;
     cpu->gpr[REG_CX] = result.ecx;
     cpu->gpr[REG_DX] = result.edx;
+    apic_cpuid(cpu, leaf, subleaf);
 }
 
 /* ---- I/O breakpoints (SDM vol. 3, 17.2.4) and permission (SDM vol. 1, 19.5) ---- */

@@ -56,7 +56,7 @@ enum { ROW_COUNT = sizeof rows / sizeof *rows };
 
 /* Other spellings: QEMU's, and what people say. */
 static const char *const aliases[][2] = {
-    { "sse3", "pni" }, { "lahf-lm", "lahf_lm" }, { "invtsc", "nonstop_tsc" }, { "spec-ctrl", "ibrs" },
+    { "sse3", "pni" }, { "tsc-deadline", "tsc_deadline_timer" }, { "lahf-lm", "lahf_lm" }, { "invtsc", "nonstop_tsc" }, { "spec-ctrl", "ibrs" },
     { "arch-capabilities", "arch_capabilities" }, { "lzcnt", "abm" }, { "sha-ni", "sha_ni" },
 };
 
@@ -74,6 +74,7 @@ static const struct {
     { FEATURE_FSGSBASE, FEATURE_LM },  { FEATURE_PKU, FEATURE_LM },        { FEATURE_LAHF_LM, FEATURE_LM },
     { FEATURE_PKU, FEATURE_XSAVE },    { FEATURE_XSAVEOPT, FEATURE_XSAVE }, { FEATURE_XSAVEC, FEATURE_XSAVE },
     { FEATURE_XGETBV1, FEATURE_XSAVE }, { FEATURE_SHA_NI, FEATURE_SSE2 },
+    { FEATURE_X2APIC, FEATURE_APIC }, { FEATURE_TSC_DEADLINE, FEATURE_APIC },
 };
 
 static void model_set(struct cpu_model *model, unsigned feature, bool on)

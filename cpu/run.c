@@ -7,6 +7,7 @@
 #include "cpu/flags.h"
 #include "cpu/mmu.h"
 #include "cpu/profile.h"
+#include "cpu/system_private.h"
 
 #include <stdlib.h>
 
@@ -206,6 +207,7 @@ void cpu_loaded(struct cpu *cpu)
     cpu->gpr[REG_NIL] = 0;
     cpu->current = NULL;
     cpu->delivering = 0;
+    apic_update_page(cpu);
     cpu_update_mode(cpu);
     tlb_flush(cpu, false);
     blocks_flush(cpu);
@@ -248,6 +250,12 @@ void cpu_set_a20(struct cpu *cpu, bool enabled)
         cpu->a20_enabled = enabled;
         cpu_map_changed(cpu);
     }
+}
+
+void cpu_request_init(struct cpu *cpu)
+{
+    cpu->init_requested = true;
+    cpu->pending |= PENDING_LOOK;
 }
 
 void cpu_set_ignne(struct cpu *cpu, bool level)
@@ -485,6 +493,9 @@ uint32_t cpu_run(struct cpu *cpu, uint32_t count)
                 break;
             }
             cpu->pending &= (uint8_t)~PENDING_LOOK;
+            if (UNLIKELY(cpu->init_requested)) {
+                cpu_reset(cpu, true);
+            }
             deliver_pending(cpu);
             if (UNLIKELY(cpu->pending & PENDING_DEBUG)) {
                 deliver_pending(cpu); /* the frame was pushed over a data breakpoint */
@@ -624,6 +635,7 @@ void cpu_reset(struct cpu *cpu, bool is_init)
     cpu->debug_pending = 0;
     cpu->delivering = 0;
     cpu->ferr_line = false;
+    cpu->init_requested = false;
     if (!is_init) {
         cpu->fpu = (struct fpu){ .control = 0x40, .empty = 0, .top = 0 };
         memset(cpu->xmm, 0, sizeof cpu->xmm);
@@ -635,7 +647,7 @@ void cpu_reset(struct cpu *cpu, bool is_init)
         cpu->spec_ctrl = 0;
         cpu->pkru = 0;
         cpu->tsc_offset = 0 - clock_now(cpu->board.clock);
-        cpu->apic_base = cpu->board.is_application ? 0xfee00800u : 0xfee00900u;
+        cpu->apic_base = 0xfee00000u | (cpu_has(cpu, FEATURE_APIC) ? 0x800u : 0) | (cpu->board.is_application ? 0 : 0x100u);
         cpu->mtrr_def_type = 0;
         memset(cpu->mtrr_fixed, 0, sizeof cpu->mtrr_fixed);
         memset(cpu->mtrr_base, 0, sizeof cpu->mtrr_base);
@@ -646,6 +658,7 @@ void cpu_reset(struct cpu *cpu, bool is_init)
         cpu->a20_enabled = true;
     }
     cpu->token_cs_limit = ~UINT64_C(0);
+    apic_update_page(cpu);
     cpu_set_eflags(cpu, FLAG_1);
     tlb_flush(cpu, false);
     cpu_update_mode(cpu);
@@ -744,6 +757,7 @@ const struct field cpu_fields[] = {
     FIELD(S, mwait_waits, "halted by MWAIT"),
     FIELD(S, mwait_breaks, "interrupts end it though IF is clear"),
     PAD(S, sse_pad_),
+    FIELD(S, init_requested, NULL),
     DERIVED(S, sse_is_blocked, NULL),
     FIELD(S, intr_line, NULL),
     FIELD(S, nmi_line, NULL),
@@ -785,6 +799,7 @@ const struct field cpu_fields[] = {
     WIRED(S, log_channel, NULL),
     WIRED(S, debug, NULL),
     DERIVED(S, stats, NULL),
+    DERIVED(S, apic_page, NULL),
     DERIVED(S, debug_repeat_icount, NULL),
     DERIVED(S, debug_repeat_rip, NULL),
     WIRED(S, next_peer, NULL),

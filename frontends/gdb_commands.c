@@ -445,8 +445,8 @@ static bool supported(struct gdb_stub *stub, const char *offers)
     stub->has_hwbreak = strstr(offers, "hwbreak+") != NULL;
     gdb_say(stub,
             "PacketSize=%x;QStartNoAckMode+;qXfer:features:read+;vContSupported+;swbreak+;hwbreak+;"
-            "ConditionalBreakpoints+%s",
-            GDB_PACKET_MAX, stub->session->reverse != NULL ? ";ReverseStep+;ReverseContinue+" : "");
+            "ConditionalBreakpoints+;ReverseStep+;ReverseContinue+",
+            GDB_PACKET_MAX);
     return true;
 }
 

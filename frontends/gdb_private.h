@@ -66,6 +66,12 @@ void gdb_say_hex(struct gdb_stub *stub, const void *bytes, size_t size);
 void gdb_send(struct gdb_stub *stub); /* sends the reply, and empties it */
 void gdb_console(struct gdb_stub *stub, const char *text); /* an O packet; only while gdb waits for a stop */
 void gdb_choose_target(struct gdb_stub *stub);
+/* The stop that the next reply tells: a trap of a processor for a reason, or a debug event. */
+void gdb_set_stop(struct gdb_stub *stub, unsigned cpu, const char *reason);
+void gdb_set_event_stop(struct gdb_stub *stub, const struct tick86_debug_event *event);
+
+/* gdb_reverse.c: back by an instruction, or to the last breakpoint; sets the stop. False: it cannot be done. */
+bool gdb_reverse(struct gdb_stub *stub, bool is_step);
 
 /* gdb_commands.c: the packets that neither run the machine nor end the session. False: not known, answer nothing. */
 bool gdb_command(struct gdb_stub *stub, char *packet, size_t length);

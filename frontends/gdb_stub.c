@@ -83,6 +83,11 @@ static void set_stop(struct gdb_stub *stub, unsigned signal, unsigned cpu, const
     stub->thread_g = stub->thread_c = cpu;
 }
 
+void gdb_set_stop(struct gdb_stub *stub, unsigned cpu, const char *reason)
+{
+    set_stop(stub, SIGNAL_TRAP, cpu, reason);
+}
+
 static const char *event_text(const struct tick86_debug_event *event, char *text, size_t size)
 {
     static const char *const what[] = {"code", "data", "port", "interrupt", "CR", "MSR", "mode", "triple fault"};
@@ -94,7 +99,7 @@ static const char *event_text(const struct tick86_debug_event *event, char *text
 }
 
 /* What gdb is to know of the debug event at which the machine stands. */
-static void set_event_stop(struct gdb_stub *stub, const struct tick86_debug_event *event)
+void gdb_set_event_stop(struct gdb_stub *stub, const struct tick86_debug_event *event)
 {
     static const char *const kinds[] = {"watch", "rwatch", "awatch"};
     const struct gdb_point *point = gdb_point_of(stub, event->id);
@@ -145,7 +150,7 @@ static bool step_once(struct gdb_stub *stub, unsigned cpu)
         return true;
     }
     if (stop == STOP_DEBUG) {
-        set_event_stop(stub, tick86_debug_event(machine));
+        gdb_set_event_stop(stub, tick86_debug_event(machine));
     } else if (stub->session->on_stop != NULL) {
         stub->session->on_stop(stub->session->on_stop_context, stop);
     }
@@ -170,7 +175,6 @@ static void step_range(struct gdb_stub *stub)
 static void go_on(struct gdb_stub *stub)
 {
     stub->motion = GDB_RUNNING;
-    tick86_debug_resume(stub->session->machine);
     session_cont(stub->session);
 }
 
@@ -319,7 +323,13 @@ static void handle(struct gdb_stub *stub)
             run_vcont(stub, packet + 5);
             return;
         }
-        if (strncmp(packet, "vKill", 5) == 0) {
+        if (strcmp(packet, "bs") == 0 || strcmp(packet, "bc") == 0) {
+            if (gdb_reverse(stub, packet[1] == 's')) {
+                send_stop(stub);
+                return;
+            }
+            gdb_say(stub, "E01");
+        } else if (strncmp(packet, "vKill", 5) == 0) {
             session_quit(stub->session, 0);
             gdb_say(stub, "OK");
         } else if (!gdb_command(stub, packet, stub->length)) {
@@ -423,7 +433,7 @@ static void report(struct gdb_stub *stub)
         send_stop(stub);
     } else if (stub->session->is_stopped && !stub->session->wants_quit) {
         if (event != NULL) {
-            set_event_stop(stub, event);
+            gdb_set_event_stop(stub, event);
         } else {
             set_stop(stub, SIGNAL_INT, stub->thread_c, "");
         }

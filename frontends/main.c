@@ -5,6 +5,7 @@
 #define _GNU_SOURCE 1 /* ppoll */
 #define _DEFAULT_SOURCE
 #define _XOPEN_SOURCE 700
+#include "frontends/audio.h"
 #include "frontends/curses.h"
 #include "frontends/display.h"
 #include "frontends/gdb_stub.h"
@@ -22,6 +23,7 @@
 #include "frontends/profile.h"
 #include "frontends/script.h"
 #include "frontends/session.h"
+#include "frontends/video.h"
 #include "frontends/travel.h"
 #include "machine/tick86_cpu.h"
 #include "machine/tick86_isa.h"
@@ -70,6 +72,8 @@ struct program {
     const struct display_module *display; /* NULL: curses or nothing */
     void *display_context;
     struct script *script;
+    struct audio *audio; /* NULL: nobody listens */
+    struct video *video;
     FILE *log;
     FILE *profile; /* NULL: not asked for */
     bool is_log_silent; /* the terminal shows the guest's screen */
@@ -372,10 +376,13 @@ static bool build_machine(struct program *program, struct error *err)
     config->loader_rom = program->loader;
     config->kernel_append = options->append;
     config->debug_exit = options->has_debug_exit;
+    config->speaker = program->audio != NULL ? audio_speaker(program->audio) : NULL;
     config->vmmouse = options->has_vmmouse;
     config->debug_exit_port = options->debug_exit_port;
     config->rtc_base_seconds = rtc_seconds(options);
     config->random_seed = options->random_seed;
+    config->cpus = options->cpus;
+    config->schedule_seed = options->schedule_seed;
     config->cpu_model = options->cpu_model;
     pacer_init(&program->pacer, options->is_time_virtual, options->ns_per_insn_q16);
     config->ns_per_insn_q16 = program->pacer.ratio_q16;
@@ -532,6 +539,41 @@ static bool open_display(struct program *program, struct error *err)
 
 static void stopped_outside(void *context, enum tick86_stop stop);
 
+/* Sound and video. */
+static bool open_recorders(struct program *program, struct error *err)
+{
+    const struct options *options = &program->options;
+
+    if (options->audio != NULL) {
+        program->audio = audio_open(options->audio, err);
+        if (program->audio == NULL) {
+            return false;
+        }
+    }
+    if (options->video != NULL) {
+        program->video = video_open(options->video, err);
+        return program->video != NULL;
+    }
+    return true;
+}
+
+static void close_recorders(struct program *program)
+{
+    struct error err = {0};
+
+    if (program->audio != NULL && program->is_started) {
+        audio_finish(program->audio, tick86_now_ns(program->session.machine));
+    }
+    if (!audio_close(program->audio, &err)) {
+        print_error(&err);
+        program->session.exit_status = STATUS_ERROR;
+    }
+    if (!video_close(program->video, &err)) {
+        print_error(&err);
+        program->session.exit_status = STATUS_ERROR;
+    }
+}
+
 static bool start(struct program *program, struct error *err)
 {
     struct options *options = &program->options;
@@ -542,7 +584,7 @@ static bool start(struct program *program, struct error *err)
         return false;
     }
     terminal_catch_signals();
-    if (!open_streams(program, err) || !open_net(program, err) || !build_machine(program, err) || !set_log_levels(program, err) ||
+    if (!open_recorders(program, err) || !open_streams(program, err) || !open_net(program, err) || !build_machine(program, err) || !set_log_levels(program, err) ||
         !attach_travel(program, err)) {
         return false;
     }
@@ -712,6 +754,7 @@ static void handle_stop(struct program *program, enum tick86_stop stop)
         break;
     case STOP_DEBUG:
         session_stop(session, "breakpoint");
+        session->stop_count++;
         break;
     default:
         break;
@@ -752,6 +795,7 @@ static void run_slice(struct program *program, const struct pacer_step *step)
     uint64_t icount = tick86_icount(session->machine);
     uint64_t until = smaller(smaller(step->until_ns, options->stop_ns),
                              smaller(session_next_release(session), session_next_look(session)));
+    until = program->video != NULL ? smaller(until, video_next(program->video)) : until;
     until = program->script != NULL ? smaller(until, script_next(program->script)) : until;
     uint64_t insns = step->max_insns;
 
@@ -764,6 +808,12 @@ static void run_slice(struct program *program, const struct pacer_step *step)
     enum tick86_stop stop = run_machine(program, until, insns);
     session_release_due(session);
     session_look_due(session);
+    if (program->audio != NULL) {
+        audio_advance(program->audio, tick86_now_ns(session->machine));
+    }
+    if (program->video != NULL) {
+        video_run(program->video, session->machine);
+    }
     if (program->script != NULL) {
         script_run(program->script);
     }
@@ -783,7 +833,9 @@ static uint64_t idle_until(const struct program *program)
 {
     const struct session *session = &program->session;
 
-    return smaller(smaller(tick86_idle_until_ns(session->machine), program->options.stop_ns),
+    uint64_t script_ns = program->script != NULL ? script_next(program->script) : UINT64_MAX;
+
+    return smaller(smaller(smaller(tick86_idle_until_ns(session->machine), program->options.stop_ns), script_ns),
                    smaller(session_next_release(session), session_next_look(session)));
 }
 
@@ -870,6 +922,7 @@ static void finish(struct program *program)
     chardev_close(program->monitor_dev);
     chardev_close(program->debugcon_dev);
     curses_close(program->curses);
+    close_recorders(program);
     if (program->display_context != NULL) {
         program->display->close(program->display_context);
     }

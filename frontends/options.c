@@ -5,6 +5,7 @@
 #define _DEFAULT_SOURCE
 #define _XOPEN_SOURCE 700
 #include "frontends/options.h"
+#include "frontends/audio.h"
 
 #include "machine/tick86_cpu.h"
 
@@ -177,6 +178,49 @@ static bool parse_cpu(struct options *options, const struct row *row, const char
     options->cpu_model = value;
     options->wants_cpu_help = strcmp(value, "help") == 0;
     return options->wants_cpu_help || tick86_cpu_check(value, err);
+}
+
+/* QEMU's topology is taken as far as it gives a number: sockets * cores * threads. */
+static bool parse_smp(struct options *options, const struct row *row, const char *value, struct error *err)
+{
+    static const char hint[] = "1 to 32 processors, such as -smp 4";
+    static const char *const keys[] = {"cpus", "sockets", "cores", "threads", "maxcpus"};
+    uint64_t numbers[5] = {0, 0, 0, 0, 0};
+    struct pair pair;
+    const char *list = value;
+
+    while (next_pair(&list, &pair)) {
+        const char *key = pair.has_value ? pair.key : "cpus", *text = pair.has_value ? pair.value : pair.key;
+        unsigned n = 0;
+        while (n < 5 && strcmp(key, keys[n]) != 0) {
+            n++;
+        }
+        if (n == 5) {
+            return unknown_key(row, &pair, err);
+        }
+        if (!parse_number(text, TICK86_CPUS_MAX, &numbers[n]) || numbers[n] == 0) {
+            return bad_value(row, value, hint, err);
+        }
+    }
+    uint64_t product = (numbers[1] != 0 ? numbers[1] : 1) * (numbers[2] != 0 ? numbers[2] : 1) *
+                       (numbers[3] != 0 ? numbers[3] : 1);
+    uint64_t cpus = numbers[0] != 0 ? numbers[0] : product;
+    if (cpus > TICK86_CPUS_MAX || (product > 1 && product != cpus)) {
+        return bad_value(row, value, product > 1 && product != cpus ? "cpus is sockets * cores * threads" : hint, err);
+    }
+    if (numbers[4] != 0 && numbers[4] != cpus) {
+        return bad_value(row, value, "processors cannot be plugged in later: leave maxcpus out", err);
+    }
+    options->cpus = (unsigned)cpus;
+    return true;
+}
+
+static bool parse_sched(struct options *options, const struct row *row, const char *value, struct error *err)
+{
+    if (strncmp(value, "seed=", 5) != 0 || !parse_number(value + 5, UINT64_MAX, &options->schedule_seed)) {
+        return bad_value(row, value, "use -sched seed=N; seed=0 is equal turns in order", err);
+    }
+    return true;
 }
 
 static bool parse_dir(struct options *options, const struct row *row, const char *value, struct error *err)
@@ -533,6 +577,13 @@ static bool parse_display(struct options *options, const struct row *row, const 
     return true;
 }
 
+static bool parse_audio(struct options *options, const struct row *row, const char *value, struct error *err)
+{
+    (void)row;
+    options->audio = strcmp(value, "none") == 0 ? NULL : value;
+    return audio_check(value, err);
+}
+
 static bool parse_vga(struct options *options, const struct row *row, const char *value, struct error *err)
 {
     if (strcmp(value, "std") != 0 && strcmp(value, "none") != 0) {
@@ -747,6 +798,10 @@ static const struct row rows[] = {
     {"m", "SIZE", parse_memory, 0, 0, "guest RAM, 1M to 64G; a bare number is in mebibytes (default 128M; 512M for bare FILEs)"},
     {"cpu", "MODEL", parse_cpu, 0, 0,
      "processor, with features added and taken away: MODEL[,+FEATURE,-FEATURE] (default max); -cpu help lists them"},
+    {"smp", "N", parse_smp, 0, 0, "number of processors, 1 to 32 (default 1); cores=N and the like are taken for their number"},
+    {"sched", "seed=N", parse_sched, 0, 0,
+     "processors take turns of a length and in an order that the seed chooses; the same seed is the same schedule "
+     "(default: equal turns in order)"},
     {"bios", "FILE", parse_text, AT(bios), 0, "system firmware (default: bios-256k.bin of the package seabios)"},
     {"L", "DIR", parse_dir, 0, 0, "look for firmware in DIR first; may be repeated"},
     {"kernel", "FILE", parse_text, AT(kernel), 0, "boot a Linux bzImage or a Multiboot kernel"},
@@ -779,6 +834,9 @@ static const struct row rows[] = {
      "show the screen in a window, to VNC viewers (display N is port 5900 + N; no HOST: this machine alone), as text in the terminal, or "
      "nothing (default: a window where there is a window system, else curses on a terminal, else none)"},
     {"vnc", "HOST:N[,password=TEXT]", parse_vnc, 0, 0, "the same as -display vnc="},
+    {"audio", "sdl|wav:FILE|none", parse_audio, 0, 0, "the PC speaker: played, or as a sound file in guest time (default: none)"},
+    {"record-video", "FILE", parse_text, AT(video), 0,
+     "the screen as a film in guest time, made by ffmpeg; a folder (FILE ends in a slash) gets its changes as PNG files"},
     {"vga", "std|none", parse_vga, 0, 0, "video adapter (none: without VGA BIOS)"},
     {"debugcon", "DEV", parse_debugcon, 0, 0, "where bytes written to port 402h go; SeaBIOS logs there. DEV as for -serial"},
     {"global", "isa-debugcon.iobase=0x402", parse_global, 0, 0, "accepted for QEMU command lines; it is so anyway"},
@@ -838,9 +896,9 @@ enum { ROWS = sizeof rows / sizeof rows[0] };
 static const struct {
     const char *name, *instead;
 } known_elsewhere[] = {
-    {"smp", NULL},          {"qmp", "monitor"},     {"machine", NULL},    {"M", NULL},          {"accel", NULL},
+    {"qmp", "monitor"},     {"machine", NULL},      {"M", NULL},          {"accel", NULL},
     {"enable-kvm", NULL},   {"usb", NULL},          {"sdl", "display"},   {"curses", "display"},
-    {"icount", "time"},     {"chardev", "serial"},  {"mon", "monitor"},   {"audio", NULL},      {"k", NULL},
+    {"icount", "time"},     {"chardev", "serial"},  {"mon", "monitor"},       {"k", NULL},
     {"daemonize", NULL},    {"fw_cfg", NULL},       {"option-rom", NULL}, {"blockdev", "drive"}, {"dtb", NULL},
     {"full-screen", "display"}, {"startdate", "rtc"}, {"localtime", "rtc"}, {"pflash", "bios"}, {"sda", "hda"},
 };

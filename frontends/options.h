@@ -57,10 +57,14 @@ struct options {
     enum rtc_base rtc_base;
     uint64_t rtc_seconds; /* for RTC_DATE: since 1970 */
     uint64_t random_seed;
+    unsigned cpus; /* 0: not given */
+    uint64_t schedule_seed;
     bool is_time_virtual;
     uint64_t ns_per_insn_q16; /* 0: default */
     bool no_reboot, no_shutdown;
     const char *script; /* --script */
+    const char *audio;  /* NULL: none */
+    const char *video;  /* -record-video */
     const char *name;
     const char *log_items; /* -d */
     const char *log_path;  /* -D */

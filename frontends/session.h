@@ -32,7 +32,9 @@ struct session {
     /* What main does when the machine has stopped by itself, for those who step it. */
     void (*on_stop)(void *context, enum tick86_stop stop);
     void *on_stop_context;
-    void *reverse; /* not NULL: the run is recorded and can go backwards */
+    struct symbols *symbols; /* owned; NULL: none */
+    unsigned cpu;            /* that the monitor looks at */
+    unsigned stop_count;     /* at breakpoints */
     uint64_t resets;
     bool is_fast;          /* fast-forward: not held back to the wall clock */
     /* Keys to be released when guest time comes. */

@@ -59,6 +59,14 @@ bool debug_take_stop(struct tick86 *machine);
 uint64_t debug_limit(const struct tick86 *machine, uint64_t count);
 bool debug_step_is_done(const struct tick86 *machine);
 
+/* The effects of a debugger's inputs: machine/input.c. */
+bool debug_poke(struct tick86 *machine, unsigned cpu, enum tick86_space space, uint64_t address, const uint8_t *bytes,
+                size_t size);
+bool debug_write_register(struct tick86 *machine, unsigned cpu, const uint8_t *bytes, size_t size);
+void debug_hold_off(struct tick86 *machine, unsigned cpu);
+/* The past has had its inputs: nothing can be written then. */
+bool debug_may_write(const struct tick86 *machine);
+
 /* The processor with that number; the first one when there is no such. */
 struct cpu *debug_cpu(const struct tick86 *machine, unsigned cpu);
 unsigned debug_cpu_number(const struct tick86 *machine, const struct cpu *cpu);

@@ -2,6 +2,8 @@
 #include "machine/debug.h"
 
 #include "cpu/disassemble.h"
+#include "machine/history.h"
+#include "machine/tick86_travel.h"
 
 #include <string.h>
 
@@ -61,8 +63,22 @@ bool tick86_peek(const struct tick86 *machine, unsigned cpu, enum tick86_space s
     return true;
 }
 
+bool debug_may_write(const struct tick86 *machine)
+{
+    return !tick86_is_replaying(machine) && !history_is_in_past(machine);
+}
+
 bool tick86_poke(struct tick86 *machine, unsigned cpu, enum tick86_space space, uint64_t address, const void *bytes,
                  size_t size)
+{
+    struct tick86_input input = { .kind = INPUT_POKE, .unit = cpu << 1 | (unsigned)space, .value = address, .bytes = bytes,
+                                  .size = size };
+
+    return debug_may_write(machine) && tick86_input(machine, &input, NULL, NULL);
+}
+
+bool debug_poke(struct tick86 *machine, unsigned cpu, enum tick86_space space, uint64_t address, const uint8_t *bytes,
+                size_t size)
 {
     const uint8_t *in = bytes;
 

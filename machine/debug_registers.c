@@ -2,6 +2,7 @@
 #include "machine/debug.h"
 
 #include "cpu/system_private.h"
+#include "machine/tick86_travel.h"
 
 #include <string.h>
 
@@ -266,7 +267,7 @@ static bool is_plain(const struct row *row)
            (row->group == REGISTER_GENERAL && (row->how == AS_FIELD || row->how == AS_PC));
 }
 
-bool tick86_register_write(struct tick86 *machine, unsigned number, unsigned n, const uint8_t *bytes, unsigned size)
+static bool write_register(struct tick86 *machine, unsigned number, unsigned n, const uint8_t *bytes, unsigned size)
 {
     struct cpu *cpu = debug_cpu(machine, number);
     const struct row *row = &rows[n < ROWS ? n : 0];
@@ -323,6 +324,31 @@ bool tick86_register_write(struct tick86 *machine, unsigned number, unsigned n, 
     return true;
 }
 
+bool tick86_register_write(struct tick86 *machine, unsigned number, unsigned n, const uint8_t *bytes, unsigned size)
+{
+    uint8_t packed[TICK86_REGISTER_MAX_BYTES + 32] = { 0 };
+    struct tick86_input input = { .kind = INPUT_REGISTER, .unit = number, .bytes = packed };
+
+    if (n >= ROWS || size < rows[n].bits / 8u || !debug_may_write(machine)) {
+        return false;
+    }
+    size_t length = strlen(rows[n].name);
+    memcpy(packed, bytes, rows[n].bits / 8u);
+    memcpy(packed + TICK86_REGISTER_MAX_BYTES, rows[n].name, length);
+    input.size = TICK86_REGISTER_MAX_BYTES + length;
+    return tick86_input(machine, &input, NULL, NULL);
+}
+
+bool debug_write_register(struct tick86 *machine, unsigned cpu, const uint8_t *bytes, size_t size)
+{
+    char name[32] = "";
+    size_t length = size - TICK86_REGISTER_MAX_BYTES;
+
+    memcpy(name, bytes + TICK86_REGISTER_MAX_BYTES, length < sizeof name ? length : sizeof name - 1);
+    int n = tick86_register_find(name);
+    return n >= 0 && write_register(machine, cpu, (unsigned)n, bytes, TICK86_REGISTER_MAX_BYTES);
+}
+
 /* ---- shorthands ---- */
 
 uint64_t debug_linear(const struct cpu *cpu, uint64_t rip)
@@ -360,6 +386,13 @@ bool tick86_has_long_mode(const struct tick86 *machine)
 }
 
 void tick86_mask_interrupts_once(struct tick86 *machine, unsigned number)
+{
+    struct tick86_input input = { .kind = INPUT_HOLD_OFF, .unit = number };
+
+    (void)tick86_input(machine, &input, NULL, NULL);
+}
+
+void debug_hold_off(struct tick86 *machine, unsigned number)
 {
     struct cpu *cpu = debug_cpu(machine, number);
 

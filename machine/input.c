@@ -9,6 +9,7 @@
 #include "devices/ide.h"
 #include "devices/ns16550.h"
 #include "machine/cpu_pins.h"
+#include "machine/debug.h"
 #include "machine/history.h"
 #include "machine/machine.h"
 #include "machine/media.h"
@@ -110,6 +111,13 @@ static bool apply(struct tick86 *machine, const struct tick86_input *input, size
     case INPUT_NET_LINK:
         nics_set_link(machine, input->unit, input->value != 0);
         break;
+    case INPUT_POKE:
+        return debug_poke(machine, input->unit >> 1, (enum tick86_space)(input->unit & 1), input->value, input->bytes, input->size);
+    case INPUT_REGISTER:
+        return debug_write_register(machine, input->unit, input->bytes, input->size);
+    case INPUT_HOLD_OFF:
+        debug_hold_off(machine, input->unit);
+        break;
     case INPUT_MARK:
     case INPUT_KINDS:
         break;
@@ -123,6 +131,7 @@ static bool is_sound(const struct tick86_input *input, struct error *err)
     bool is_value = (input->kind != INPUT_RATIO || (input->value != 0 && input->value <= RATIO_MAX)) &&
                     (input->kind != INPUT_KEY || input->unit <= UINT8_MAX) &&
                     (input->kind != INPUT_MEDIUM || input->unit < TICK86_DISKS) &&
+                    (input->kind != INPUT_REGISTER || input->size > TICK86_REGISTER_MAX_BYTES) &&
                     (input->kind != INPUT_FLOPPY || input->unit < TICK86_FLOPPIES) &&
                     ((input->kind != INPUT_NET && input->kind != INPUT_NET_LINK) || input->unit < TICK86_NICS);
 

@@ -79,6 +79,7 @@ struct tick86_config {
     struct byte_sink *serial[TICK86_SERIAL_PORTS];
     bool serial_true_rate;      /* characters take their true time on the line, else a microsecond at most */
     struct byte_sink *debugcon; /* port 402h */
+    struct speaker_sink *speaker; /* NULL: nobody listens */
     struct tick86_nic nics[TICK86_NICS]; /* copied, but not what it points to */
     bool debug_exit;            /* isa-debug-exit at port 501h */
     uint32_t debug_exit_port;   /* 0: 501h */
