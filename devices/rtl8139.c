@@ -376,7 +376,11 @@ static void write_byte(struct rtl8139 *nic, unsigned reg, uint8_t value)
             rtl8139_transmit_list(nic, 0);
         }
         break;
-    default: nic->regs[reg] = value; break;
+    default:
+        if (reg < TPPOLL || (reg >= CPCR && reg <= ETTHR)) { /* there is nothing elsewhere: drivers tell chips apart by that */
+            nic->regs[reg] = value;
+        }
+        break;
     }
 }
 

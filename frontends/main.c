@@ -350,7 +350,8 @@ static bool open_net(struct program *program, struct error *err)
     if (options->net.nic_count == 0) {
         return true;
     }
-    program->net = net_open(&options->net, &program->config, options->dirs, options->dir_count, false, err);
+    program->net = net_open(&options->net, &program->config, options->dirs, options->dir_count,
+                            options->replay != NULL, err); /* in a replay the frames come from the recording */
     program->session.net = program->net;
     return program->net != NULL;
 }

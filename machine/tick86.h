@@ -47,7 +47,7 @@ struct tick86_nic {
     uint8_t mac[6];
     unsigned slot;          /* PCI device number, 1 to 31; 0: the first that is free from 3 on */
     uint16_t iobase;        /* NIC_NE2K_ISA: 0 is 300h */
-    uint8_t irq;            /* NIC_NE2K_ISA: 0 is 9 */
+    uint8_t irq;            /* NIC_NE2K_ISA: 0 is 5 (9 is the SCI, 10 and 11 are the PCI slots') */
     struct tick86_blob rom; /* PCI option ROM, which boots from the network; may be empty */
     struct packet_sink sink; /* what the guest sends; the functions may be NULL */
     /* Sees every frame that passes the card's plug, in order, with guest time; may be NULL. A replay shows the same. */
