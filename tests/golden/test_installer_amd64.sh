@@ -1,7 +1,7 @@
 #!/bin/bash
 # test_installer_amd64.sh TICK86 BUILD SOURCE - Debian's untouched amd64 installer on the serial console, to its language menu: long mode, the
-# default processor, its system calls and its paging; twice to the same moment, with equal counts and hashes; and /proc/cpuinfo says
-# what the model promises.
+# default processor, its system calls and its paging; twice to the same moment, with equal counts and
+# hashes.
 set -euo pipefail
 tick86=$1
 source_dir=$3
@@ -20,7 +20,7 @@ boot() {
     [ $status = 0 ] || fail "$name: status $status: $(cat "$scratch/$name.errors")"
 }
 
-boot menu 90 -append "console=ttyS0,115200"
+boot menu 110 -append "console=ttyS0,115200"
 wants menu 'Select a language' "$scratch/menu.serial"
 wants menu 'Linux version 6\.1\..*-amd64' "$scratch/menu.serial"
 
@@ -29,12 +29,4 @@ boot first 20 -append "console=ttyS0,115200"
 boot second 20 -append "console=ttyS0,115200"
 diff "$scratch/first.hash" "$scratch/second.hash" || fail "equal runs differ"
 
-# The flags that the kernel found, by model; what follows is named by Linux alone.
-flags() {
-    boot "$1" 60 -cpu "$1" -append "console=ttyS0,115200 init=/bin/sh rdinit=/bin/sh -- -c 'mount -t proc none /proc; echo; grep ^flags /proc/cpuinfo; sleep 1000'"
-    tr -d '\r' <"$scratch/$1.serial" | sed -n 's/^flags[[:space:]]*: //p' | head -n 1 | tr ' ' '\n' | sort >"$scratch/$1.found"
-    "$tick86" -cpu help | sed -n "s/^$1  *//p" | tr ' ' '\n' | sort >"$scratch/$1.promised"
-    [ -s "$scratch/$1.found" ] || fail "$1: no flags on the serial console"
-    comm -13 "$scratch/$1.found" "$scratch/$1.promised" >"$scratch/$1.missing"
-    comm -23 "$scratch/$1.found" "$scratch/$1.promised" >"$scratch/$1.extra"
-}
+exit $failed
