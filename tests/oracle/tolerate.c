@@ -67,10 +67,14 @@ static double ulps_apart(const uint8_t *a, const uint8_t *b)
         uint64_t x = load_le64(a), y = load_le64(b);
         return (double)(x > y ? x - y : y - x);
     }
-    if (((exponent_a ^ exponent_b) & 0x8000) || exponent_a - exponent_b > 60 || exponent_b - exponent_a > 60) {
+    bool is_opposite = ((exponent_a ^ exponent_b) & 0x8000) != 0; /* near 0, on both sides of it */
+    exponent_a &= 0x7fff;
+    exponent_b &= 0x7fff;
+    if (exponent_a - exponent_b > 60 || exponent_b - exponent_a > 60) {
         return 1e300;
     }
-    double distance = mantissa_a * power_of_two(exponent_a - exponent_b) - mantissa_b;
+    double other = mantissa_a * power_of_two(exponent_a - exponent_b);
+    double distance = is_opposite ? other + mantissa_b : other - mantissa_b;
     return distance < 0 ? -distance : distance;
 }
 
