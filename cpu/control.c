@@ -396,7 +396,7 @@ bool control_rdmsr(struct cpu *cpu, uint32_t index, uint64_t *value)
         return true;
     default:
         *value = 0;
-        return is_inert_msr(index) || msr_unknown(cpu, index, "read");
+        return is_inert_msr(index) || apic_read_msr(cpu, index, value) || msr_unknown(cpu, index, "read");
     }
 }
 
@@ -441,15 +441,10 @@ bool control_wrmsr(struct cpu *cpu, uint32_t index, uint64_t value)
     switch (index) {
     case MSR_TSC:
         cpu->tsc_offset = value - clock_now(cpu->board.clock);
+        apic_tsc_changed(cpu);
         return true;
-    case MSR_APIC_BASE: {
-        uint64_t writable = (PHYSICAL_MASK & ~UINT64_C(0xfff)) | APIC_BASE_ENABLE;
-        if (value & ~(writable | APIC_BASE_BSP)) {
-            return cpu_fault_error(cpu, VEC_GP, 0);
-        }
-        cpu->apic_base = (cpu->apic_base & APIC_BASE_BSP) | (value & writable); /* BSP is read-only */
-        return true;
-    }
+    case MSR_APIC_BASE:
+        return apic_write_base(cpu, value, PHYSICAL_MASK);
     case MSR_BIOS_SIGN_ID:
         cpu->bios_sign_id = value;
         return true;
@@ -472,7 +467,7 @@ bool control_wrmsr(struct cpu *cpu, uint32_t index, uint64_t value)
         return are_memory_types(value, true) ? msr_store(cpu, &cpu->pat, value, UINT64_MAX)
                                              : cpu_fault_error(cpu, VEC_GP, 0);
     default:
-        return is_inert_msr(index) || msr_unknown(cpu, index, "write");
+        return is_inert_msr(index) || apic_write_msr(cpu, index, value) || msr_unknown(cpu, index, "write");
     }
 }
 
@@ -530,7 +525,7 @@ static struct cpuid_leaf cpuid_extended(uint32_t leaf)
 
 void control_cpuid(struct cpu *cpu)
 {
-    uint32_t leaf = cpu_reg32(cpu, REG_AX);
+    uint32_t leaf = cpu_reg32(cpu, REG_AX), subleaf = cpu_reg32(cpu, REG_CX);
     /* MISC_ENABLE bit 22 is for systems that cannot bear large numbers (Windows NT 4.0). */
     uint32_t max = cpu->misc_enable & MISC_ENABLE_LIMIT_CPUID ? 2 : CPUID_BASIC_MAX;
     struct cpuid_leaf result;
@@ -539,12 +534,13 @@ void control_cpuid(struct cpu *cpu)
         result = cpuid_extended(leaf);
     } else {
         /* Beyond the last leaf Intel processors answer with the highest basic one. */
-        result = cpuid_basic(cpu, leaf > max ? max : leaf, cpu_reg32(cpu, REG_CX), max);
+        result = cpuid_basic(cpu, leaf > max ? max : leaf, subleaf, max);
     }
     cpu->gpr[REG_AX] = result.eax;
     cpu->gpr[REG_BX] = result.ebx;
     cpu->gpr[REG_CX] = result.ecx;
     cpu->gpr[REG_DX] = result.edx;
+    apic_cpuid(cpu, leaf, subleaf);
 }
 
 /* ---- I/O breakpoints (SDM vol. 3, 17.2.4) and permission (SDM vol. 1, 19.5) ---- */

@@ -192,6 +192,7 @@ struct tlb_cold {
     bool is_global;
     bool may_read;
     bool is_watched;   /* a data breakpoint lies in it */
+    bool is_apic;      /* registers of the local APIC */
     bool is_large;     /* a piece of a page of 2 or 4 MiB */
 };
 
@@ -238,6 +239,20 @@ enum cpu_state {
     CPU_WAIT_SIPI /* an application processor after RESET# or INIT, until a start-up message (SDM vol. 3, 9.4) */
 };
 
+/* The local APIC as its processor reaches it. Offsets are in its page, MSRs counted from 800h; false means #GP. */
+struct cpu_apic {
+    uint64_t (*read)(void *context, unsigned offset, unsigned size);
+    void (*write)(void *context, unsigned offset, unsigned size, uint64_t value);
+    bool (*read_msr)(void *context, unsigned index, uint64_t *value);
+    bool (*write_msr)(void *context, unsigned index, uint64_t value);
+    bool (*set_base)(void *context, uint64_t base); /* IA32_APIC_BASE */
+    uint64_t (*deadline)(void *context);            /* IA32_TSC_DEADLINE */
+    void (*set_deadline)(void *context, uint64_t tsc);
+    void (*tsc_changed)(void *context);
+    unsigned (*cr8)(void *context);
+    void (*set_cr8)(void *context, unsigned value);
+};
+
 /* What the CPU asks of the board. */
 struct cpu_board {
     void *context;
@@ -249,6 +264,8 @@ struct cpu_board {
     void (*ferr)(void *context, bool level); /* FERR# changed; NULL: not connected */
     void (*spin)(void *context);             /* PAUSE: others might run; NULL: there are none */
     bool is_application;                     /* not the bootstrap processor */
+    const struct cpu_apic *apic;             /* NULL: there is none */
+    unsigned number, processor_count;        /* the APIC ID, and how many processors there are */
 };
 
 struct cpu {
@@ -292,7 +309,8 @@ struct cpu {
     uint64_t xcr0;         /* state components that XSAVE manages: XCR0_X87, XCR0_SSE */
     uint64_t random_state; /* of RDRAND and RDSEED: a function of the seed and of how often they ran */
     uint32_t mxcsr;
-    uint8_t sse_pad_[3];
+    uint8_t sse_pad_[2];
+    bool init_requested;   /* INIT# to itself, after this instruction */
     bool sse_is_blocked; /* CR0.EM or TS set, or CR4.OSFXSR clear; derived */
     bool intr_line;   /* level of INTR */
     bool nmi_line;    /* last level of NMI */
@@ -336,6 +354,7 @@ struct cpu {
     struct log_channel *log_channel;         /* wired */
     const struct cpu_debug *debug;           /* wired; NULL: nobody debugs: debug.h */
     struct cpu_stats stats;                  /* derived */
+    uint64_t apic_page;                      /* derived; physical address of the local APIC's registers, or ~0 */
     uint64_t debug_repeat_icount, debug_repeat_rip; /* at that count a repeated instruction goes on there; derived */
     struct cpu *next_peer;                   /* wired; ring of the processors that share memory */
     bool use_block_cache;                    /* wired */
@@ -361,6 +380,9 @@ bool cpu_profile(struct cpu *cpu, struct error *err);
 /* RESET# (SDM vol. 3, 10.1.1): power-on values; is_init: INIT#, which keeps x87, MSRs of memory type and TSC. */
 void cpu_reset(struct cpu *cpu, bool is_init);
 
+/* Guest time at which the time-stamp counter has the value, or now when it is past it. */
+uint64_t cpu_tsc_to_ns(const struct cpu *cpu, uint64_t tsc);
+
 /* A start-up message: an application processor that waits for one begins at VV000h in real mode; others ignore it. */
 void cpu_start(struct cpu *cpu, uint8_t vector);
 
@@ -381,6 +403,8 @@ void cpu_look(struct cpu *cpu);
 void cpu_set_intr(struct cpu *cpu, bool level);
 void cpu_set_nmi(struct cpu *cpu, bool level);
 void cpu_set_a20(struct cpu *cpu, bool enabled);
+/* INIT# after the current instruction, for a processor that is inside of one; otherwise cpu_reset does. */
+void cpu_request_init(struct cpu *cpu);
 void cpu_set_ignne(struct cpu *cpu, bool level);
 /* True when an interrupt would wake it from HLT now. */
 bool cpu_has_work(const struct cpu *cpu);

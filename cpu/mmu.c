@@ -370,7 +370,8 @@ static struct tlb_cold *tlb_fill(struct cpu *cpu, uint64_t linear, enum access_k
     uint64_t offset = 0;
     phys_addr physical = apply_a20(cpu, t.physical);
     struct region *region = space_lookup(cpu->board.space, physical, &offset);
-    bool is_memory = region && region->kind == REGION_MEMORY;
+    cold->is_apic = physical == cpu->apic_page;
+    bool is_memory = region && region->kind == REGION_MEMORY && !cold->is_apic;
     cold->page = linear & ~(uint64_t)(GUEST_PAGE_SIZE - 1);
     cold->physical = physical;
     cold->memory = is_memory ? region->memory : NULL;
@@ -490,7 +491,8 @@ static uint64_t page_read(struct cpu *cpu, const struct tlb_cold *cold, uint64_t
         value = memory_load(cold, linear, size);
     } else {
         cpu->stats.io_accesses++;
-        value = space_read(cpu->board.space, physical, size);
+        value = UNLIKELY(cold->is_apic) ? cpu->board.apic->read(cpu->board.context, (unsigned)(physical & (GUEST_PAGE_SIZE - 1)), size)
+                                        : space_read(cpu->board.space, physical, size);
     }
     if (UNLIKELY(cold->is_watched)) {
         check_watch(cpu, linear, size, ACCESS_READ);
@@ -515,6 +517,10 @@ static void page_write(struct cpu *cpu, struct tlb_cold *cold, unsigned mode, ui
         return;
     }
     cpu->stats.io_accesses++;
+    if (UNLIKELY(cold->is_apic)) {
+        cpu->board.apic->write(cpu->board.context, (unsigned)(linear & (GUEST_PAGE_SIZE - 1)), size, value);
+        return;
+    }
     space_write(cpu->board.space, cold->physical | (linear & (GUEST_PAGE_SIZE - 1)), size, value);
 }
 

@@ -7,6 +7,7 @@
 #include "cpu/flags.h"
 #include "cpu/mmu.h"
 #include "cpu/profile.h"
+#include "cpu/system_private.h"
 
 #include <stdlib.h>
 
@@ -199,6 +200,7 @@ void cpu_loaded(struct cpu *cpu)
     cpu->gpr[REG_NIL] = 0;
     cpu->current = NULL;
     cpu->delivering = 0;
+    apic_update_page(cpu);
     cpu_update_mode(cpu);
     tlb_flush(cpu, false);
     blocks_flush(cpu);
@@ -241,6 +243,12 @@ void cpu_set_a20(struct cpu *cpu, bool enabled)
         cpu->a20_enabled = enabled;
         cpu_map_changed(cpu);
     }
+}
+
+void cpu_request_init(struct cpu *cpu)
+{
+    cpu->init_requested = true;
+    cpu->pending |= PENDING_LOOK;
 }
 
 void cpu_set_ignne(struct cpu *cpu, bool level)
@@ -450,6 +458,9 @@ uint32_t cpu_run(struct cpu *cpu, uint32_t count)
                 break;
             }
             cpu->pending &= (uint8_t)~PENDING_LOOK;
+            if (UNLIKELY(cpu->init_requested)) {
+                cpu_reset(cpu, true);
+            }
             deliver_pending(cpu);
             if (UNLIKELY(cpu->pending & PENDING_DEBUG)) {
                 deliver_pending(cpu); /* the frame was pushed over a data breakpoint */
@@ -580,6 +591,7 @@ void cpu_reset(struct cpu *cpu, bool is_init)
     cpu->debug_pending = 0;
     cpu->delivering = 0;
     cpu->ferr_line = false;
+    cpu->init_requested = false;
     if (!is_init) {
         cpu->fpu = (struct fpu){ .control = 0x40, .empty = 0, .top = 0 };
         memset(cpu->xmm, 0, sizeof cpu->xmm);
@@ -598,6 +610,7 @@ void cpu_reset(struct cpu *cpu, bool is_init)
         cpu->a20_enabled = true;
     }
     cpu->token_cs_limit = ~UINT64_C(0);
+    apic_update_page(cpu);
     cpu_set_eflags(cpu, FLAG_1);
     tlb_flush(cpu, false);
     cpu_update_mode(cpu);
@@ -679,6 +692,7 @@ const struct field cpu_fields[] = {
     FIELD(S, random_state, "of RDRAND and RDSEED"),
     FIELD(S, mxcsr, NULL),
     PAD(S, sse_pad_),
+    FIELD(S, init_requested, NULL),
     DERIVED(S, sse_is_blocked, NULL),
     FIELD(S, intr_line, NULL),
     FIELD(S, nmi_line, NULL),
@@ -718,6 +732,7 @@ const struct field cpu_fields[] = {
     WIRED(S, log_channel, NULL),
     WIRED(S, debug, NULL),
     DERIVED(S, stats, NULL),
+    DERIVED(S, apic_page, NULL),
     DERIVED(S, debug_repeat_icount, NULL),
     DERIVED(S, debug_repeat_rip, NULL),
     WIRED(S, next_peer, NULL),

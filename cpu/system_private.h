@@ -150,6 +150,17 @@ bool stack_from_tss(struct cpu *cpu, unsigned cpl, struct segment *stack, uint64
 bool task_gate_enter(struct cpu *cpu, uint64_t gate, enum task_source source, uint64_t return_rip, bool has_error,
                      uint32_t error);
 
+/* ---- apic.c ---- */
+
+void apic_update_page(struct cpu *cpu);
+bool apic_write_base(struct cpu *cpu, uint64_t value, uint64_t physical_mask);
+/* False: there is no such MSR, or the value is not allowed. */
+bool apic_read_msr(struct cpu *cpu, uint32_t index, uint64_t *value);
+bool apic_write_msr(struct cpu *cpu, uint32_t index, uint64_t value);
+void apic_tsc_changed(struct cpu *cpu);
+/* Completes what CPUID says in the registers with what is this processor's own. */
+void apic_cpuid(struct cpu *cpu, uint32_t leaf, uint32_t subleaf);
+
 /* ---- control.c ---- */
 
 /* Reads the four page-directory-pointer entries that `cr3` points at; #GP(0) when a present one has reserved bits. */

@@ -5,7 +5,9 @@
 #define _GNU_SOURCE 1 /* ppoll */
 #define _DEFAULT_SOURCE
 #define _XOPEN_SOURCE 700
+#include "frontends/audio.h"
 #include "frontends/curses.h"
+#include "frontends/display.h"
 #include "frontends/gdb_stub.h"
 #include "frontends/host/block.h"
 #include "frontends/host/chardev.h"
@@ -14,12 +16,14 @@
 #include "frontends/host/net.h"
 #include "frontends/host/pacer.h"
 #include "frontends/images.h"
+#include "frontends/module.h"
 #include "frontends/monitor.h"
 #include "frontends/mux.h"
 #include "frontends/options.h"
 #include "frontends/profile.h"
 #include "frontends/script.h"
 #include "frontends/session.h"
+#include "frontends/video.h"
 #include "frontends/travel.h"
 #include "machine/tick86_isa.h"
 
@@ -32,7 +36,19 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { IDLE_FRAME_NS = 50000000, FRAME_NS = 33000000, POLL_FDS = 12, STOPPED_POLL_MS = 50, ANSWER_NS = 2000000, VRAM_BYTES = 16 << 20, STATUS_ERROR = 1 };
+enum {
+    FRAME_NS = 33000000,          /* between pictures in the terminal */
+    IDLE_FRAME_NS = 50000000,
+    DISPLAY_FRAME_NS = 16000000,  /* and in a window */
+    DISPLAY_POLL_NS = 8000000,    /* between looks for the window's events */
+    FAST_SLICE_NS = 20000000,     /* fast-forward: guest time and instructions of a slice */
+    FAST_SLICE_INSNS = 2000000,
+    ANSWER_NS = 2000000,
+    POLL_FDS = 12,
+    STOPPED_POLL_MS = 50,
+    VRAM_BYTES = 16 << 20,
+    STATUS_ERROR = 1
+};
 #define VIRTUAL_RTC_SECONDS UINT64_C(1767225600) /* 2026-01-01 00:00:00 UTC */
 
 /* A serial port's output: to its stream, if it has one, and to the script. */
@@ -52,7 +68,11 @@ struct program {
     struct pacer pacer;
     struct net *net; /* NULL: no network card */
     struct curses *curses;
+    const struct display_module *display; /* NULL: curses or nothing */
+    void *display_context;
     struct script *script;
+    struct audio *audio; /* NULL: nobody listens */
+    struct video *video;
     FILE *log;
     FILE *profile; /* NULL: not asked for */
     bool is_log_silent; /* the terminal shows the guest's screen */
@@ -124,6 +144,11 @@ static bool is_on_stdio(const char *spec)
     return spec != NULL && (strcmp(spec, "stdio") == 0 || strcmp(spec, "mon:stdio") == 0);
 }
 
+static bool has_window_system(void)
+{
+    return getenv("DISPLAY") != NULL || getenv("WAYLAND_DISPLAY") != NULL;
+}
+
 /* What QEMU's defaults and -nographic mean for who uses the terminal. */
 static bool choose_streams(struct options *options, struct error *err)
 {
@@ -145,7 +170,7 @@ static bool choose_streams(struct options *options, struct error *err)
         return error_hint(err, "-serial mon:stdio shares it between a serial port and the monitor");
     }
     bool is_terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
-    if (options->display == DISPLAY_DEFAULT) {
+    if (options->display == DISPLAY_DEFAULT && !has_window_system()) {
         options->display = is_terminal && users == 0 ? DISPLAY_CURSES : DISPLAY_NONE;
     }
     if (options->display == DISPLAY_CURSES) {
@@ -350,9 +375,13 @@ static bool build_machine(struct program *program, struct error *err)
     config->loader_rom = program->loader;
     config->kernel_append = options->append;
     config->debug_exit = options->has_debug_exit;
+    config->speaker = program->audio != NULL ? audio_speaker(program->audio) : NULL;
+    config->vmmouse = options->has_vmmouse;
     config->debug_exit_port = options->debug_exit_port;
     config->rtc_base_seconds = rtc_seconds(options);
     config->random_seed = options->random_seed;
+    config->cpus = options->cpus;
+    config->schedule_seed = options->schedule_seed;
     pacer_init(&program->pacer, options->is_time_virtual, options->ns_per_insn_q16);
     config->ns_per_insn_q16 = program->pacer.ratio_q16;
     config->use_block_cache = !options->is_slow;
@@ -475,7 +504,73 @@ static bool open_files(struct program *program, struct error *err)
     return true;
 }
 
+/* A window or a VNC server. With no -display and a window system that will not have us, the terminal will do. */
+static bool open_display(struct program *program, struct error *err)
+{
+    struct options *options = &program->options;
+    struct error why = {0};
+    bool is_default = options->display == DISPLAY_DEFAULT;
+
+    if (!is_default && options->display != DISPLAY_SDL && options->display != DISPLAY_VNC) {
+        return true;
+    }
+    program->display = module_load(options->display == DISPLAY_VNC ? "vnc" : "sdl", &why);
+    if (program->display != NULL) {
+        program->display_context = program->display->open(&program->session, &options->display_settings, &why);
+    }
+    if (program->display_context != NULL) {
+        return true;
+    }
+    if (!is_default) {
+        *err = why;
+        return why.hint[0] != '\0' && program->display != NULL ? false : error_hint(err, "there are %s", display_list());
+    }
+    program->display = NULL;
+    options->display = DISPLAY_NONE;
+    bool is_terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
+    if (is_terminal && !is_on_stdio(options->serial[0]) && !is_on_stdio(options->serial[1]) &&
+        !is_on_stdio(options->monitor) && !is_on_stdio(options->debugcon)) {
+        options->display = DISPLAY_CURSES;
+    }
+    return true;
+}
+
 static void stopped_outside(void *context, enum tick86_stop stop);
+
+/* Sound and video. */
+static bool open_recorders(struct program *program, struct error *err)
+{
+    const struct options *options = &program->options;
+
+    if (options->audio != NULL) {
+        program->audio = audio_open(options->audio, err);
+        if (program->audio == NULL) {
+            return false;
+        }
+    }
+    if (options->video != NULL) {
+        program->video = video_open(options->video, err);
+        return program->video != NULL;
+    }
+    return true;
+}
+
+static void close_recorders(struct program *program)
+{
+    struct error err = {0};
+
+    if (program->audio != NULL && program->is_started) {
+        audio_finish(program->audio, tick86_now_ns(program->session.machine));
+    }
+    if (!audio_close(program->audio, &err)) {
+        print_error(&err);
+        program->session.exit_status = STATUS_ERROR;
+    }
+    if (!video_close(program->video, &err)) {
+        print_error(&err);
+        program->session.exit_status = STATUS_ERROR;
+    }
+}
 
 static bool start(struct program *program, struct error *err)
 {
@@ -487,7 +582,7 @@ static bool start(struct program *program, struct error *err)
         return false;
     }
     terminal_catch_signals();
-    if (!open_streams(program, err) || !open_net(program, err) || !build_machine(program, err) || !set_log_levels(program, err) ||
+    if (!open_recorders(program, err) || !open_streams(program, err) || !open_net(program, err) || !build_machine(program, err) || !set_log_levels(program, err) ||
         !attach_travel(program, err)) {
         return false;
     }
@@ -507,6 +602,9 @@ static bool start(struct program *program, struct error *err)
     }
     program->session.name = options->name;
     program->session.is_stopped = options->starts_stopped;
+    if (!open_display(program, err)) {
+        return false;
+    }
     if (options->display == DISPLAY_CURSES) {
         program->curses = curses_open(&program->session, err);
         program->is_log_silent = true;
@@ -550,10 +648,17 @@ static void poll_streams(struct program *program)
     if (program->curses != NULL) {
         curses_input(program->curses);
     }
+    if (program->display != NULL) {
+        program->display->input(program->display_context);
+    }
 }
 
 static void update_display(struct program *program, uint64_t now_ns)
 {
+    if (program->display != NULL && now_ns - program->last_frame_ns >= DISPLAY_FRAME_NS) {
+        program->last_frame_ns = now_ns;
+        program->display->update(program->display_context);
+    }
     if (program->curses != NULL && now_ns - program->last_frame_ns >= FRAME_NS) {
         program->last_frame_ns = now_ns;
         curses_update(program->curses);
@@ -565,6 +670,8 @@ static void wait_for_input(struct program *program, uint64_t ns)
 {
     struct pollfd fds[POLL_FDS];
     nfds_t count = 0;
+
+    ns = program->display != NULL && ns > DISPLAY_POLL_NS ? DISPLAY_POLL_NS : ns; /* its events have no descriptor */
     struct timespec limit = {(time_t)(ns / 1000000000), (long)(ns % 1000000000)};
 
     (void)limit;
@@ -686,6 +793,7 @@ static void run_slice(struct program *program, const struct pacer_step *step)
     uint64_t icount = tick86_icount(session->machine);
     uint64_t until = smaller(smaller(step->until_ns, options->stop_ns),
                              smaller(session_next_release(session), session_next_look(session)));
+    until = program->video != NULL ? smaller(until, video_next(program->video)) : until;
     until = program->script != NULL ? smaller(until, script_next(program->script)) : until;
     uint64_t insns = step->max_insns;
 
@@ -698,6 +806,12 @@ static void run_slice(struct program *program, const struct pacer_step *step)
     enum tick86_stop stop = run_machine(program, until, insns);
     session_release_due(session);
     session_look_due(session);
+    if (program->audio != NULL) {
+        audio_advance(program->audio, tick86_now_ns(session->machine));
+    }
+    if (program->video != NULL) {
+        video_run(program->video, session->machine);
+    }
     if (program->script != NULL) {
         script_run(program->script);
     }
@@ -717,7 +831,9 @@ static uint64_t idle_until(const struct program *program)
 {
     const struct session *session = &program->session;
 
-    return smaller(smaller(tick86_idle_until_ns(session->machine), program->options.stop_ns),
+    uint64_t script_ns = program->script != NULL ? script_next(program->script) : UINT64_MAX;
+
+    return smaller(smaller(smaller(tick86_idle_until_ns(session->machine), program->options.stop_ns), script_ns),
                    smaller(session_next_release(session), session_next_look(session)));
 }
 
@@ -804,6 +920,10 @@ static void finish(struct program *program)
     chardev_close(program->monitor_dev);
     chardev_close(program->debugcon_dev);
     curses_close(program->curses);
+    close_recorders(program);
+    if (program->display_context != NULL) {
+        program->display->close(program->display_context);
+    }
     terminal_restore();
     if (session->machine != NULL) {
         const struct options *options = &program->options;

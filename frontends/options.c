@@ -5,6 +5,7 @@
 #define _DEFAULT_SOURCE
 #define _XOPEN_SOURCE 700
 #include "frontends/options.h"
+#include "frontends/audio.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -180,6 +181,49 @@ static bool parse_cpu(struct options *options, const struct row *row, const char
         }
     }
     return bad_value(row, value, "the nearest there is: -cpu pentium2", err);
+}
+
+/* QEMU's topology is taken as far as it gives a number: sockets * cores * threads. */
+static bool parse_smp(struct options *options, const struct row *row, const char *value, struct error *err)
+{
+    static const char hint[] = "1 to 32 processors, such as -smp 4";
+    static const char *const keys[] = {"cpus", "sockets", "cores", "threads", "maxcpus"};
+    uint64_t numbers[5] = {0, 0, 0, 0, 0};
+    struct pair pair;
+    const char *list = value;
+
+    while (next_pair(&list, &pair)) {
+        const char *key = pair.has_value ? pair.key : "cpus", *text = pair.has_value ? pair.value : pair.key;
+        unsigned n = 0;
+        while (n < 5 && strcmp(key, keys[n]) != 0) {
+            n++;
+        }
+        if (n == 5) {
+            return unknown_key(row, &pair, err);
+        }
+        if (!parse_number(text, TICK86_CPUS_MAX, &numbers[n]) || numbers[n] == 0) {
+            return bad_value(row, value, hint, err);
+        }
+    }
+    uint64_t product = (numbers[1] != 0 ? numbers[1] : 1) * (numbers[2] != 0 ? numbers[2] : 1) *
+                       (numbers[3] != 0 ? numbers[3] : 1);
+    uint64_t cpus = numbers[0] != 0 ? numbers[0] : product;
+    if (cpus > TICK86_CPUS_MAX || (product > 1 && product != cpus)) {
+        return bad_value(row, value, product > 1 && product != cpus ? "cpus is sockets * cores * threads" : hint, err);
+    }
+    if (numbers[4] != 0 && numbers[4] != cpus) {
+        return bad_value(row, value, "processors cannot be plugged in later: leave maxcpus out", err);
+    }
+    options->cpus = (unsigned)cpus;
+    return true;
+}
+
+static bool parse_sched(struct options *options, const struct row *row, const char *value, struct error *err)
+{
+    if (strncmp(value, "seed=", 5) != 0 || !parse_number(value + 5, UINT64_MAX, &options->schedule_seed)) {
+        return bad_value(row, value, "use -sched seed=N; seed=0 is equal turns in order", err);
+    }
+    return true;
 }
 
 static bool parse_dir(struct options *options, const struct row *row, const char *value, struct error *err)
@@ -442,20 +486,105 @@ static bool parse_global(struct options *options, const struct row *row, const c
     return true;
 }
 
+/* What follows the comma of -display sdl. */
+static bool set_window(struct display_settings *settings, const struct row *row, const struct pair *pair, struct error *err)
+{
+    static const char *const scalings[] = {"linear", "nearest", "integer"};
+    uint64_t number;
+
+    if (strcmp(pair->key, "scaling") == 0) {
+        for (unsigned n = 0; n < 3; n++) {
+            if (strcmp(pair->value, scalings[n]) == 0) {
+                settings->scaling = n == 0 ? SCALING_LINEAR : n == 1 ? SCALING_NEAREST : SCALING_INTEGER;
+                return true;
+            }
+        }
+        return bad_value(row, pair->value, "scaling=linear, scaling=nearest or scaling=integer", err);
+    }
+    if (strcmp(pair->key, "zoom") == 0) {
+        if (!parse_number(pair->value, 8, &number) || number == 0) {
+            return bad_value(row, pair->value, "zoom=1 to zoom=8", err);
+        }
+        settings->zoom = (unsigned)number;
+        return true;
+    }
+    if (strcmp(pair->key, "aspect") == 0) {
+        bool keeps = true;
+        bool is_good = parse_on_off(row, pair, &keeps, err);
+        settings->ignores_aspect = !keeps;
+        return is_good;
+    }
+    if (strcmp(pair->key, "full-screen") == 0) {
+        return parse_on_off(row, pair, &settings->is_full_screen, err);
+    }
+    return unknown_key(row, pair, err);
+}
+
+/* HOST:N[,password=TEXT] */
+static bool set_vnc(struct options *options, const struct row *row, const char *value, struct error *err)
+{
+    struct display_settings *settings = &options->display_settings;
+    struct pair pair;
+    const char *list = value;
+    uint64_t number;
+
+    const char *colon = next_pair(&list, &pair) ? strrchr(pair.key, ':') : NULL;
+    if (colon == NULL || pair.has_value || !parse_number(colon + 1, 65535 - 5900, &number)) {
+        return bad_value(row, value, "use vnc=HOST:N[,password=TEXT]; :0 is port 5900 of this machine alone, 0.0.0.0:0 that of all its addresses", err);
+    }
+    settings->vnc_address = copy_text(options, pair.key, strlen(pair.key));
+    while (next_pair(&list, &pair)) {
+        if (strcmp(pair.key, "password") != 0) {
+            return unknown_key(row, &pair, err);
+        }
+        if (strlen(pair.value) == 0 || strlen(pair.value) > 8) {
+            return bad_value(row, "password", "the protocol's passwords have 1 to 8 characters", err);
+        }
+        settings->vnc_password = copy_text(options, pair.value, strlen(pair.value));
+    }
+    options->display = options->display == DISPLAY_DEFAULT ? DISPLAY_VNC : options->display;
+    return true;
+}
+
+static bool parse_vnc(struct options *options, const struct row *row, const char *value, struct error *err)
+{
+    return set_vnc(options, row, value, err);
+}
+
 static bool parse_display(struct options *options, const struct row *row, const char *value, struct error *err)
 {
+    struct pair pair;
+    const char *list = value;
+
+    if (strncmp(value, "vnc=", 4) == 0) {
+        options->display = DISPLAY_VNC;
+        return set_vnc(options, row, value + 4, err);
+    }
+    if (next_pair(&list, &pair) && strcmp(pair.key, "sdl") == 0 && !pair.has_value) {
+        options->display = DISPLAY_SDL;
+        while (next_pair(&list, &pair)) {
+            if (!set_window(&options->display_settings, row, &pair, err)) {
+                return false;
+            }
+        }
+        return true;
+    }
     if (strcmp(value, "none") == 0) {
         options->display = DISPLAY_NONE;
     } else if (strcmp(value, "curses") == 0) {
         options->display = DISPLAY_CURSES;
-    } else if (strcmp(value, "sdl") == 0 || strcmp(value, "vnc") == 0 || strncmp(value, "vnc=", 4) == 0 ||
-               strcmp(value, "gtk") == 0) {
-        error_set(err, "-display %s is not built in yet", value);
-        return error_hint(err, "use -display curses (text screens in the terminal) or -display none");
     } else {
-        return bad_value(row, value, "use -display curses or -display none", err);
+        error_set(err, "-display does not take '%s'", value);
+        return error_hint(err, "there are %s", display_list());
     }
     return true;
+}
+
+static bool parse_audio(struct options *options, const struct row *row, const char *value, struct error *err)
+{
+    (void)row;
+    options->audio = strcmp(value, "none") == 0 ? NULL : value;
+    return audio_check(value, err);
 }
 
 static bool parse_vga(struct options *options, const struct row *row, const char *value, struct error *err)
@@ -473,11 +602,15 @@ static bool parse_device(struct options *options, const struct row *row, const c
     const char *list = value;
     uint64_t number;
 
+    if (strcmp(value, "vmmouse") == 0) {
+        options->has_vmmouse = true;
+        return true;
+    }
     if (net_is_device(value)) {
         return net_parse_device(&options->net, value, err);
     }
     if (!next_pair(&list, &pair) || strcmp(pair.key, "isa-debug-exit") != 0) {
-        return bad_value(row, value, "there are e1000, rtl8139, ne2k_pci, ne2k_isa and isa-debug-exit[,iobase=PORT][,iosize=N]", err);
+        return bad_value(row, value, "there are e1000, rtl8139, ne2k_pci, ne2k_isa, vmmouse and isa-debug-exit[,iobase=PORT][,iosize=N]", err);
     }
     options->has_debug_exit = true;
     while (next_pair(&list, &pair)) {
@@ -667,6 +800,10 @@ static bool parse_profile(struct options *options, const struct row *row, const 
 static const struct row rows[] = {
     {"m", "SIZE", parse_memory, 0, 0, "guest RAM, 1M to 64G; a bare number is in mebibytes (default 128M; 512M for bare FILEs)"},
     {"cpu", "MODEL", parse_cpu, 0, 0, "processor: pentium2 (i686, qemu32 and pentiumpro mean the same)"},
+    {"smp", "N", parse_smp, 0, 0, "number of processors, 1 to 32 (default 1); cores=N and the like are taken for their number"},
+    {"sched", "seed=N", parse_sched, 0, 0,
+     "processors take turns of a length and in an order that the seed chooses; the same seed is the same schedule "
+     "(default: equal turns in order)"},
     {"bios", "FILE", parse_text, AT(bios), 0, "system firmware (default: bios-256k.bin of the package seabios)"},
     {"L", "DIR", parse_dir, 0, 0, "look for firmware in DIR first; may be repeated"},
     {"kernel", "FILE", parse_text, AT(kernel), 0, "boot a Linux bzImage or a Multiboot kernel"},
@@ -694,13 +831,19 @@ static const struct row rows[] = {
     {"parallel", "none", parse_parallel, 0, 0, "there is no parallel port"},
     {"monitor", "DEV", parse_monitor, 0, 0, "the monitor: stdio, unix:PATH[,server][,nowait], tcp:HOST:PORT[,server][,nowait], pty, none"},
     {"nographic", NULL, parse_flag, AT(is_nographic), 0, "no display; COM1 and the monitor share the terminal (Ctrl-A h for help)"},
-    {"display", "curses|none", parse_display, 0, 0,
-     "show the text screen in the terminal, or nothing (default: curses on a terminal, else none)"},
+    {"display", "sdl[,scaling=linear|nearest|integer][,zoom=N][,aspect=on|off][,full-screen=on|off]|"
+     "vnc=HOST:N[,password=TEXT]|curses|none", parse_display, 0, 0,
+     "show the screen in a window, to VNC viewers (display N is port 5900 + N; no HOST: this machine alone), as text in the terminal, or "
+     "nothing (default: a window where there is a window system, else curses on a terminal, else none)"},
+    {"vnc", "HOST:N[,password=TEXT]", parse_vnc, 0, 0, "the same as -display vnc="},
+    {"audio", "sdl|wav:FILE|none", parse_audio, 0, 0, "the PC speaker: played, or as a sound file in guest time (default: none)"},
+    {"record-video", "FILE", parse_text, AT(video), 0,
+     "the screen as a film in guest time, made by ffmpeg; a folder (FILE ends in a slash) gets its changes as PNG files"},
     {"vga", "std|none", parse_vga, 0, 0, "video adapter (none: without VGA BIOS)"},
     {"debugcon", "DEV", parse_debugcon, 0, 0, "where bytes written to port 402h go; SeaBIOS logs there. DEV as for -serial"},
     {"global", "isa-debugcon.iobase=0x402", parse_global, 0, 0, "accepted for QEMU command lines; it is so anyway"},
-    {"device", "isa-debug-exit[,iobase=PORT][,iosize=N]", parse_device, 0, 0,
-     "a write of V to PORT (default 0x501) ends tick86 with status (V << 1) | 1"},
+    {"device", "isa-debug-exit[,iobase=PORT][,iosize=N]|vmmouse", parse_device, 0, 0,
+     "vmmouse: VMware's absolute pointing device; isa-debug-exit: a write of V to PORT (default 0x501) ends tick86 with status (V << 1) | 1"},
     {"device", "e1000|rtl8139|rtl8139c|ne2k_pci|ne2k_isa[,netdev=ID][,mac=MAC][,addr=SLOT][,romfile=FILE][,iobase=PORT][,irq=N]",
      parse_device, 0, 0, "a network card on the network ID of -netdev"},
     {"nic", "user|stream|dgram|socket|none[,model=CARD][,mac=MAC][,SETTING=VALUE]...", parse_nic, 0, 0,
@@ -755,9 +898,9 @@ enum { ROWS = sizeof rows / sizeof rows[0] };
 static const struct {
     const char *name, *instead;
 } known_elsewhere[] = {
-    {"smp", NULL},          {"qmp", "monitor"},     {"machine", NULL},    {"M", NULL},          {"accel", NULL},
-    {"enable-kvm", NULL},   {"usb", NULL},          {"vnc", "display"},   {"sdl", "display"},   {"curses", "display"},
-    {"icount", "time"},     {"chardev", "serial"},  {"mon", "monitor"},   {"audio", NULL},      {"k", NULL},
+    {"qmp", "monitor"},     {"machine", NULL},      {"M", NULL},          {"accel", NULL},
+    {"enable-kvm", NULL},   {"usb", NULL},          {"sdl", "display"},   {"curses", "display"},
+    {"icount", "time"},     {"chardev", "serial"},  {"mon", "monitor"},       {"k", NULL},
     {"daemonize", NULL},    {"fw_cfg", NULL},       {"option-rom", NULL}, {"blockdev", "drive"}, {"dtb", NULL},
     {"full-screen", "display"}, {"startdate", "rtc"}, {"localtime", "rtc"}, {"pflash", "bios"}, {"sda", "hda"},
 };

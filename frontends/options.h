@@ -2,6 +2,7 @@
 #ifndef FRONTENDS_OPTIONS_H
 #define FRONTENDS_OPTIONS_H
 
+#include "frontends/display.h"
 #include "frontends/net_options.h"
 #include "machine/tick86.h"
 
@@ -11,7 +12,7 @@
 
 enum { OPTIONS_DIRS = 8, OPTIONS_FILES = 16, OPTIONS_COPIES = 96 };
 
-enum display_kind { DISPLAY_DEFAULT, DISPLAY_NONE, DISPLAY_CURSES };
+enum display_kind { DISPLAY_DEFAULT, DISPLAY_NONE, DISPLAY_CURSES, DISPLAY_SDL, DISPLAY_VNC };
 enum rtc_base { RTC_DEFAULT, RTC_UTC, RTC_LOCALTIME, RTC_DATE };
 
 enum drive_cache { DRIVE_WRITEBACK, DRIVE_WRITETHROUGH, DRIVE_UNSAFE };
@@ -46,16 +47,22 @@ struct options {
     const char *debugcon;
     bool is_nographic;
     enum display_kind display;
+    struct display_settings display_settings;
     bool has_vga;
     bool has_debug_exit;
+    bool has_vmmouse;
     uint32_t debug_exit_port;
     enum rtc_base rtc_base;
     uint64_t rtc_seconds; /* for RTC_DATE: since 1970 */
     uint64_t random_seed;
+    unsigned cpus; /* 0: not given */
+    uint64_t schedule_seed;
     bool is_time_virtual;
     uint64_t ns_per_insn_q16; /* 0: default */
     bool no_reboot, no_shutdown;
     const char *script; /* --script */
+    const char *audio;  /* NULL: none */
+    const char *video;  /* -record-video */
     const char *name;
     const char *log_items; /* -d */
     const char *log_path;  /* -D */

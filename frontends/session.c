@@ -158,7 +158,7 @@ bool session_change_medium(struct session *session, unsigned drive, const char *
     }
     block_close(session->media[drive]);
     session->media[drive] = medium;
-    session->media_paths[drive] = NULL;
+    session->media_paths[drive] = path != NULL ? block_path(block_image_of(medium)) : NULL;
     return true;
 }
 
@@ -175,7 +175,7 @@ bool session_change_floppy(struct session *session, unsigned drive, const char *
     }
     block_close(session->floppies[drive]);
     session->floppies[drive] = medium;
-    session->floppy_paths[drive] = NULL;
+    session->floppy_paths[drive] = path != NULL ? block_path(block_image_of(medium)) : NULL;
     return true;
 }
 

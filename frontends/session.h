@@ -36,6 +36,7 @@ struct session {
     unsigned cpu;            /* that the monitor looks at */
     unsigned stop_count;     /* at breakpoints */
     uint64_t resets;
+    bool is_fast;          /* fast-forward: not held back to the wall clock */
     /* Keys to be released when guest time comes. */
     struct {
         enum key_code key;

@@ -251,7 +251,8 @@ static void say(const struct error *err)
 static void end_replay(struct travel *travel, enum replay_state state, const char *text)
 {
     struct session *session = travel->session;
-    bool has_hands = travel->options->monitor != NULL || travel->options->starts_stopped || session->has_debugger;
+    const char *monitor = travel->options->monitor;
+    bool has_hands = (monitor != NULL && strcmp(monitor, "none") != 0) || travel->options->starts_stopped || session->has_debugger;
 
     fprintf(stderr, "tick86: %s\n", text);
     travel->is_replaying = false;

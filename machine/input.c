@@ -14,6 +14,7 @@
 #include "machine/machine.h"
 #include "machine/media.h"
 #include "machine/serial_input.h"
+#include "machine/vmmouse.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -80,7 +81,16 @@ static bool apply(struct tick86 *machine, const struct tick86_input *input, size
         i8042_key(machine->chips[PC_KBC], (enum key_code)input->unit, input->value != 0);
         break;
     case INPUT_MOUSE:
-        i8042_mouse(machine->chips[PC_KBC], input->x, input->y, input->z, input->unit);
+        if (machine->chips[PC_VMMOUSE] != NULL && vmmouse_is_enabled(machine->chips[PC_VMMOUSE])) {
+            vmmouse_move(machine->chips[PC_VMMOUSE], input->x, input->y, input->z, input->unit);
+        } else {
+            i8042_mouse(machine->chips[PC_KBC], input->x, input->y, input->z, input->unit);
+        }
+        break;
+    case INPUT_POINTER:
+        if (tick86_pointer_is_wanted(machine)) {
+            vmmouse_point(machine->chips[PC_VMMOUSE], (unsigned)input->x, (unsigned)input->y, input->z, input->unit);
+        }
         break;
     case INPUT_SERIAL:
         *taken = serial_input_put(machine->chips[PC_COM1_INPUT + input->unit], input->bytes, input->size);
@@ -125,7 +135,7 @@ static bool is_sound(const struct tick86_input *input, struct error *err)
                     (input->kind != INPUT_FLOPPY || input->unit < TICK86_FLOPPIES) &&
                     ((input->kind != INPUT_NET && input->kind != INPUT_NET_LINK) || input->unit < TICK86_NICS);
 
-    if (input->kind == 0 || input->kind > INPUT_HOLD_OFF) {
+    if (input->kind == 0 || input->kind > INPUT_POINTER) {
         return error_set(err, "inputs of kind %u are not known", (unsigned)input->kind);
     }
     return (is_unit && is_value) || error_set(err, "an input of kind %u has wrong values", (unsigned)input->kind);
@@ -310,6 +320,18 @@ void tick86_mouse(struct tick86 *machine, int dx, int dy, int dz, unsigned butto
     struct tick86_input input = { .kind = INPUT_MOUSE, .unit = buttons, .x = dx, .y = dy, .z = dz };
 
     (void)tick86_input(machine, &input, NULL, NULL);
+}
+
+void tick86_pointer(struct tick86 *machine, unsigned x, unsigned y, int dz, unsigned buttons)
+{
+    struct tick86_input input = { .kind = INPUT_POINTER, .unit = buttons, .x = (int)(x & 0xffff), .y = (int)(y & 0xffff), .z = dz };
+
+    (void)tick86_input(machine, &input, NULL, NULL);
+}
+
+bool tick86_pointer_is_wanted(const struct tick86 *machine)
+{
+    return machine->chips[PC_VMMOUSE] != NULL && vmmouse_is_absolute(machine->chips[PC_VMMOUSE]);
 }
 
 size_t tick86_serial_input(struct tick86 *machine, unsigned port, const uint8_t *bytes, size_t size)

@@ -9,7 +9,6 @@
 #include "devices/fw_cfg.h"
 #include "devices/i440fx.h"
 #include "devices/i8042.h"
-#include "devices/i8259.h"
 #include "devices/i82077.h"
 #include "devices/ide.h"
 #include "devices/isa_debug_exit.h"
@@ -19,6 +18,7 @@
 #include "machine/debug.h"
 #include "machine/history.h"
 #include "machine/kernel_loader.h"
+#include "machine/processors.h"
 #include "machine/serial_input.h"
 
 #include <stdio.h>
@@ -41,24 +41,6 @@ enum {
 
 /* ---- what the processor and the clock ask of the board ---- */
 
-static int acknowledge(void *context)
-{
-    const struct processor *processor = context;
-    struct tick86 *machine = processor->machine;
-
-    return i8259_acknowledge(machine->chips[PC_PIC0], machine->chips[PC_PIC1]);
-}
-
-/* A board has one FERR# line, that of the first processor (Intel MultiProcessor Specification 1.4, 3.6.1). */
-static void drive_ferr(void *context, bool level)
-{
-    const struct processor *processor = context;
-
-    if (processor->number == 0) {
-        cpu_pins_drive_ferr(processor->machine->chips[PC_PINS], level);
-    }
-}
-
 static uint64_t retired(void *context)
 {
     const struct tick86 *machine = context;
@@ -74,14 +56,6 @@ static void deadline_is_sooner(void *context)
     if (machine->is_running) {
         cpu_request_stop(machine->cpu);
     }
-}
-
-/* PAUSE. */
-static void spin(void *context)
-{
-    const struct processor *processor = context;
-
-    schedule_end_turn(processor->machine);
 }
 
 /* `context` is any processor. */
@@ -208,31 +182,13 @@ static bool create_memories(struct tick86 *machine, const struct tick86_config *
     return nics_create_roms(machine, config, ident, err);
 }
 
-static bool create_cpus(struct tick86 *machine, const struct tick86_config *config, struct error *err)
+static bool create_processors(struct tick86 *machine, const struct tick86_config *config, struct error *err)
 {
     struct memory *memories[] = { &machine->ram, &machine->vram, &machine->bios, &machine->vga_bios };
-    unsigned count = config->cpus != 0 ? config->cpus : 1;
 
-    for (unsigned n = 0; n < count; n++) {
-        machine->processors[n] = (struct processor){ .machine = machine, .number = n };
-        struct cpu_board board = { .context = &machine->processors[n],
-                                   .acknowledge = acknowledge,
-                                   .ferr = drive_ferr,
-                                   .spin = count > 1 ? spin : NULL,
-                                   .is_application = n != 0,
-                                   .space = machine->space,
-                                   .ports = machine->ports,
-                                   .clock = &machine->clock,
-                                   .log = &machine->log };
-        struct cpu *cpu = cpu_create(&board, config->use_block_cache, err);
-        if (cpu == NULL) {
-            return false;
-        }
-        machine->cpus[machine->cpu_count++] = cpu;
-        cpu_seed_random(cpu, config->random_seed + n * UINT64_C(0x9e3779b97f4a7c15));
-        cpu_join(cpu, machine->cpus[0]);
+    if (!processors_create(machine, config, err)) {
+        return false;
     }
-    schedule_init(machine, config->schedule_seed);
     for (unsigned n = 0; n < sizeof memories / sizeof memories[0]; n++) {
         /* Both callbacks of a memory get one context, which the CPU sets again when it finds code. */
         memories[n]->code_written_context = machine->cpus[0];
@@ -248,7 +204,8 @@ static bool create_cpus(struct tick86 *machine, const struct tick86_config *conf
 
 static bool is_on_board(const struct tick86_config *config, unsigned chip)
 {
-    return (chip != PC_DEBUGCON || config->debugcon != NULL) && (chip != PC_DEBUG_EXIT || config->debug_exit);
+    return (chip != PC_DEBUGCON || config->debugcon != NULL) && (chip != PC_DEBUG_EXIT || config->debug_exit) &&
+           (chip != PC_VMMOUSE || config->vmmouse);
 }
 
 /* Properties that mean the same to every chip. */
@@ -260,6 +217,7 @@ static unsigned common_properties(struct tick86 *machine, const struct tick86_co
     unsigned count = 0;
 
     properties[count++] = (struct property){ .name = "machine", .pointer = machine };
+    properties[count++] = (struct property){ .name = "apic_bus", .pointer = &machine->apic_bus };
     properties[count++] = (struct property){ .name = "ram", .pointer = &machine->ram };
     properties[count++] = (struct property){ .name = "bios", .pointer = &machine->bios };
     properties[count++] = (struct property){ .name = "vram", .pointer = &machine->vram };
@@ -304,6 +262,9 @@ static unsigned own_properties(struct tick86 *machine, const struct tick86_confi
     struct property *own = &properties[0];
 
     switch (chip) {
+    case PC_FW_CFG:
+        *own = (struct property){ .name = "cpus", .number = machine->cpu_count };
+        return 1;
     case PC_PIC0:
         *own = (struct property){ .name = "is_master", .number = 1 };
         return 1;
@@ -317,6 +278,12 @@ static unsigned own_properties(struct tick86 *machine, const struct tick86_confi
     case PC_COM1_INPUT:
     case PC_COM2_INPUT:
         *own = (struct property){ .name = "port", .pointer = machine->chips[chip - PC_COM1_INPUT + PC_COM1] };
+        return 1;
+    case PC_SYSCTL:
+        *own = (struct property){ .name = "speaker", .pointer = config->speaker };
+        return 1;
+    case PC_VMMOUSE:
+        *own = (struct property){ .name = "kbc", .pointer = machine->chips[PC_KBC] };
         return 1;
     case PC_DEBUGCON:
         *own = (struct property){ .name = "sink", .pointer = config->debugcon };
@@ -347,7 +314,12 @@ static bool create_chips(struct tick86 *machine, const struct tick86_config *con
             return false;
         }
     }
-    return pc_wire(machine->chips, exit_port, err) && nics_create(machine, config, &surroundings, err);
+    if (!processors_create_apics(machine, &surroundings, err) ||
+        !pc_wire(machine->chips, machine->chip_regions, exit_port, err)) {
+        return false;
+    }
+    processors_connect(machine);
+    return nics_create(machine, config, &surroundings, err);
 }
 
 /* ---- what the firmware is told ---- */
@@ -385,7 +357,8 @@ static bool add_firmware_files(struct tick86 *machine, const struct tick86_confi
 {
     struct device *fw_cfg = machine->chips[PC_FW_CFG];
     uint64_t low = i440fx_low_memory(config->ram_bytes);
-    struct acpi_config acpi = { .low_ram_bytes = low, .has_serial = { true, true }, .has_keyboard = true };
+    struct acpi_config acpi = { .low_ram_bytes = low, .has_serial = { true, true }, .has_keyboard = true,
+                                .processors = machine->cpu_count };
 
     if (!fw_cfg_add_e820(fw_cfg, low, config->ram_bytes - low, err) || !acpi_tables_add(fw_cfg, &acpi, err)) {
         return false;
@@ -452,7 +425,7 @@ static bool build(struct tick86 *machine, const struct tick86_config *config, st
     if (machine->space == NULL || machine->ports == NULL) {
         return error_set(err, "out of memory for the machine");
     }
-    if (!create_memories(machine, config, err) || !create_cpus(machine, config, err) ||
+    if (!create_memories(machine, config, err) || !create_processors(machine, config, err) ||
         !create_chips(machine, config, err) || !add_firmware_files(machine, config, err)) {
         return false;
     }
@@ -503,9 +476,7 @@ void tick86_destroy(struct tick86 *machine)
     debug_destroy(machine);
     space_destroy(machine->space);
     ports_destroy(machine->ports);
-    for (unsigned n = 0; n < machine->cpu_count; n++) {
-        cpu_destroy(machine->cpus[n]);
-    }
+    processors_destroy(machine);
     memory_destroy(&machine->ram);
     memory_destroy(&machine->vram);
     memory_destroy(&machine->bios);

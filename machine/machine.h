@@ -7,6 +7,7 @@
 #include "machine/input.h"
 #include "machine/media.h"
 #include "machine/nics.h"
+#include "devices/apic_bus.h"
 #include "machine/pc.h"
 #include "machine/schedule.h"
 #include "machine/tick86.h"
@@ -32,6 +33,7 @@ struct sink_front {
 struct processor {
     struct tick86 *machine;
     unsigned number;
+    char apic_name[12];
 };
 
 struct tick86 {
@@ -44,9 +46,12 @@ struct tick86 {
     struct cpu *cpu; /* the one whose turn it is: cpus[schedule.running] */
     struct processor processors[TICK86_CPUS_MAX]; /* each one's link to the board */
     struct schedule schedule;
+    struct apic_bus apic_bus;
+    struct region msi; /* where bus masters write interrupt messages */
     struct memory ram, vram, bios, vga_bios;
     uint8_t *bios_bytes, *vga_bios_bytes; /* our copies, padded */
     bool has_vga_bios;
+    struct region chip_regions[PC_CHIPS]; /* of those whose registers the board maps */
     struct device *chips[PC_CHIPS]; /* by enum pc_chip; NULL: not on this board */
 
     struct nic_slot nics[TICK86_NICS]; /* the plugs of chips[PC_NIC0] and up */

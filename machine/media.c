@@ -31,6 +31,14 @@ static bool front_flush(void *context)
     return medium->inner == NULL || medium->inner->flush == NULL || medium->inner->flush(medium->inner->context);
 }
 
+static bool front_discard(void *context, uint64_t sector, uint64_t count)
+{
+    const struct medium_front *medium = context;
+
+    history_before_disk_write(medium->machine, medium->inner, sector, (uint32_t)count); /* 16 bits in the command */
+    return medium->inner->discard(medium->inner->context, sector, count);
+}
+
 static void set_inner(struct tick86 *machine, unsigned unit, struct block_backend *inner)
 {
     struct medium *medium = &machine->media[unit];
@@ -44,7 +52,8 @@ static void set_inner(struct tick86 *machine, unsigned unit, struct block_backen
                                              .is_readonly = inner == NULL || inner->is_readonly,
                                              .read = front_read,
                                              .write = front_write,
-                                             .flush = front_flush };
+                                             .flush = front_flush,
+                                             .discard = inner != NULL && inner->discard != NULL ? front_discard : NULL };
 }
 
 static struct block_backend *front_of(struct tick86 *machine, unsigned unit)

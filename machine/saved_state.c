@@ -50,7 +50,7 @@ bool component_at(struct tick86 *machine, unsigned n, struct component *componen
     for (unsigned chip = 0; chip < PC_CHIPS; chip++) {
         struct device *dev = machine->chips[chip];
         if (dev != NULL && n-- == 0) {
-            *component = (struct component){ pc_board[chip].name, dev->class->fields, dev, dev->class->size, dev };
+            *component = (struct component){ dev->name, dev->class->fields, dev, dev->class->size, dev };
             return true;
         }
     }

@@ -79,9 +79,11 @@ struct tick86_config {
     struct byte_sink *serial[TICK86_SERIAL_PORTS];
     bool serial_true_rate;      /* characters take their true time on the line, else a microsecond at most */
     struct byte_sink *debugcon; /* port 402h */
+    struct speaker_sink *speaker; /* NULL: nobody listens */
     struct tick86_nic nics[TICK86_NICS]; /* copied, but not what it points to */
     bool debug_exit;            /* isa-debug-exit at port 501h */
     uint32_t debug_exit_port;   /* 0: 501h */
+    bool vmmouse;               /* absolute pointing device at port 5658h */
     uint64_t rtc_base_seconds;  /* calendar time at power-on, seconds since 1970 */
     uint64_t random_seed;       /* of what RDRAND and RDSEED read */
     unsigned cpus;              /* processors, 1 to TICK86_CPUS_MAX; 0: 1 */
@@ -134,6 +136,10 @@ void tick86_power_button(struct tick86 *machine);
 void tick86_nmi(struct tick86 *machine);
 void tick86_key(struct tick86 *machine, enum key_code key, bool pressed);
 void tick86_mouse(struct tick86 *machine, int dx, int dy, int dz, unsigned buttons);
+/* The absolute pointing device: a place on the screen, 0 to 65535 from left to right and from top to bottom. Nothing happens
+ * unless the guest's driver wants it, which it may from one moment to the next. */
+void tick86_pointer(struct tick86 *machine, unsigned x, unsigned y, int dz, unsigned buttons);
+bool tick86_pointer_is_wanted(const struct tick86 *machine);
 /* Serial input is queued in the machine and delivered at the line's speed; returns how many of the bytes fitted. */
 size_t tick86_serial_input(struct tick86 *machine, unsigned port, const uint8_t *bytes, size_t size);
 void tick86_serial_break(struct tick86 *machine, unsigned port);
@@ -162,6 +168,8 @@ bool tick86_render_screen(const struct tick86 *machine, uint32_t *pixels, unsign
                           unsigned max_height, unsigned *width, unsigned *height);
 /* Text screen as UTF-8, a line a row, trailing blanks cut; "" in graphics modes. Returns the length. */
 size_t tick86_screen_text(const struct tick86 *machine, char *text, size_t size);
+/* Whether the picture's pixels are square, as in VBE modes; the others fill a 4:3 tube whatever their size. */
+bool tick86_screen_is_square(const struct tick86 *machine);
 /* Counts up whenever the screen may have changed. */
 uint64_t tick86_screen_generation(struct tick86 *machine);
 

@@ -70,6 +70,7 @@ enum tick86_input_kind {
     INPUT_POKE = 14,        /* a debugger writes memory: unit: processor << 1 | enum tick86_space, value: address; bytes */
     INPUT_REGISTER = 15,    /* and a register: unit: processor; bytes: 16 of contents, then its name without terminator */
     INPUT_HOLD_OFF = 16,    /* interrupts, for the next instruction of processor `unit` */
+    INPUT_POINTER = 17,     /* x, y: a place; z; unit: buttons */
     INPUT_KINDS = 32
 };
 

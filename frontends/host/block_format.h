@@ -25,6 +25,7 @@ struct block_image {
     uint64_t size;         /* as the guest sees it, in bytes; may be no multiple of 512 for raw files */
     uint32_t cluster_size; /* 0: none */
     bool is_probed;        /* raw only because nothing else was recognised */
+    bool has_refused;      /* a header that a guest would have written; said once */
     bool is_clean;         /* nothing was written since the last flush */
     bool is_frozen;        /* the driver found the image corrupt: no more writes */
     char *path;
@@ -167,6 +168,7 @@ struct block_overlay *overlay_create(struct error *err);
 void overlay_destroy(struct block_overlay *overlay);
 bool overlay_read(struct block_image *image, uint64_t sector, uint32_t count, void *bytes);
 bool overlay_write(struct block_image *image, uint64_t sector, uint32_t count, const void *bytes);
+bool overlay_zero(struct block_image *image, uint64_t sector, uint64_t count);
 
 /* ---- Byte order of formats that are big-endian; mem/space.h has the little ones ---- */
 

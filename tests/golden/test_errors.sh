@@ -42,6 +42,15 @@ else
     chmod 0 unreadable
 fi
 
+for value in sdl,zoom=9 sdl,scaling=soft sdl,color=1 sdl,aspect=2 vnc=host vnc=:x; do
+    status=0
+    "$tick86" -display $value </dev/null >out 2>errors || status=$?
+    [ $status = 1 ] && [ "$(wc -l <errors)" = 1 ] || fail "-display $value: status $status"
+done
+bad "use -audio sdl" -audio alsa
+bad "No such file" -record-video absent/film.mkv
+bad "1 to 8 characters" -vnc :0,password=
+bad "use vnc=HOST:N" -vnc nowhere
 bad "cannot read script 'absent'" --script=absent
 
 # Images: every way to name one, every way to be wrong.
@@ -182,7 +191,12 @@ for option in -snapshot -nographic -S -no-reboot -no-shutdown -print-hash; do
 done
 bad "unknown option '-frobnicate'" -frobnicate
 bad "did you mean -serial" -serail null
-bad "not implemented" -smp 4
+bad "such as -smp 4" -smp 33
+bad "such as -smp 4" -smp none
+bad "sockets \* cores" -smp 4,cores=3
+bad "no setting" -smp dies=2
+bad "seed=N" -sched fast
+bad "seed=N" -sched seed=
 bad "not implemented" -enable-kvm
 bad "not implemented" -machine q35
 
