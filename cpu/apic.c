@@ -15,14 +15,16 @@ enum { MSR_TSC_DEADLINE = 0x6e0, MSR_X2APIC = 0x800, MSR_X2APIC_END = 0x900 };
 /* In xAPIC mode the registers hide what else is at the page of IA32_APIC_BASE, for this processor alone. */
 void apic_update_page(struct cpu *cpu)
 {
-    bool is_seen = cpu->board.apic && (cpu->apic_base & (APIC_BASE_ENABLE | APIC_BASE_EXTD)) == APIC_BASE_ENABLE;
+    bool is_seen = cpu->board.apic && cpu_has(cpu, FEATURE_APIC) &&
+                   (cpu->apic_base & (APIC_BASE_ENABLE | APIC_BASE_EXTD)) == APIC_BASE_ENABLE;
 
     cpu->apic_page = is_seen ? cpu->apic_base & ~UINT64_C(0xfff) : NO_PAGE;
 }
 
 bool apic_write_base(struct cpu *cpu, uint64_t value, uint64_t physical_mask)
 {
-    uint64_t writable = (physical_mask & ~UINT64_C(0xfff)) | APIC_BASE_ENABLE | (cpu->board.apic ? APIC_BASE_EXTD : 0);
+    uint64_t writable = (physical_mask & ~UINT64_C(0xfff)) | APIC_BASE_ENABLE |
+                        (cpu->board.apic && cpu_has(cpu, FEATURE_X2APIC) ? APIC_BASE_EXTD : 0);
 
     if (value & ~(writable | APIC_BASE_BSP)) {
         return cpu_fault_error(cpu, VEC_GP, 0);
@@ -44,7 +46,7 @@ bool apic_read_msr(struct cpu *cpu, uint32_t index, uint64_t *value)
     if (!apic) {
         return false;
     }
-    if (index == MSR_TSC_DEADLINE) {
+    if (index == MSR_TSC_DEADLINE && cpu_has(cpu, FEATURE_TSC_DEADLINE)) {
         *value = apic->deadline(cpu->board.context);
         return true;
     }
@@ -59,7 +61,7 @@ bool apic_write_msr(struct cpu *cpu, uint32_t index, uint64_t value)
     if (!apic) {
         return false;
     }
-    if (index == MSR_TSC_DEADLINE) {
+    if (index == MSR_TSC_DEADLINE && cpu_has(cpu, FEATURE_TSC_DEADLINE)) {
         apic->set_deadline(cpu->board.context, value);
         return true;
     }
@@ -99,20 +101,18 @@ void apic_cpuid(struct cpu *cpu, uint32_t leaf, uint32_t subleaf)
 {
     unsigned count = cpu->board.processor_count, bits = id_bits(count);
 
-    if (!cpu->board.apic) {
+    if (!cpu->board.apic || !cpu_has(cpu, FEATURE_APIC)) {
         return;
     }
     if (leaf == 1) {
         cpu->gpr[REG_BX] = (cpu->gpr[REG_BX] & 0xffff) | (uint32_t)cpu->board.number << 24;
-        cpu->gpr[REG_DX] |= UINT32_C(1) << 9; /* APIC */
-        cpu->gpr[REG_CX] |= UINT32_C(1) << 21 | UINT32_C(1) << 24; /* x2APIC, TSC deadline */
         if (count > 1) {
             cpu->gpr[REG_BX] |= UINT32_C(1) << (16 + bits);
             cpu->gpr[REG_DX] |= UINT32_C(1) << 28; /* HTT: the field above is valid */
         }
     } else if (leaf == 4 && (cpu->gpr[REG_AX] & 0x1f) != 0) {
         cpu->gpr[REG_AX] = (cpu->gpr[REG_AX] & 0x03ffffff) | ((UINT32_C(1) << bits) - 1) << 26;
-    } else if (leaf == 0x0b) {
+    } else if (leaf == 0x0b && cpu->model.basic_max >= 0x0b) {
         cpu->gpr[REG_AX] = subleaf == 1 ? bits : 0;
         cpu->gpr[REG_BX] = subleaf == 0 ? 1 : subleaf == 1 ? count : 0;
         cpu->gpr[REG_CX] = (subleaf & 0xff) | (subleaf == 0 ? 1u << 8 : subleaf == 1 ? 2u << 8 : 0);

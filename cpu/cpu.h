@@ -2,12 +2,13 @@
  *
  * Intel 64 and IA-32 Architectures Software Developer's Manual (SDM), December 2023. Implemented: the i686 integer and
  * x87 instruction sets, MMX and SSE to SSE4.2 in real mode, virtual-8086 mode and 16/32-bit protected mode, with paging (4 KiB, 4 MiB, PAE).
- * Not implemented yet: long mode, SMM, local APIC. The register file, decoder and block cache are laid out
+ * The register file, decoder and block cache are laid out
  * for 64 bits. */
 #ifndef CPU_CPU_H
 #define CPU_CPU_H
 
 #include "cpu/float80.h"
+#include "cpu/model.h"
 #include "mem/clock.h"
 #include "mem/log.h"
 #include "mem/space.h"
@@ -19,7 +20,13 @@
 
 /* ---- registers ---- */
 
-enum { REG_AX, REG_CX, REG_DX, REG_BX, REG_SP, REG_BP, REG_SI, REG_DI, REG_NIL = 16, REG_COUNT = 17 };
+/* Behind the architectural registers stand values that memory operands of 64-bit code may have as base or index: always 0, the
+ * bases of FS and GS, and the address of the page that runs, for addresses relative to RIP. */
+enum {
+    REG_AX, REG_CX, REG_DX, REG_BX, REG_SP, REG_BP, REG_SI, REG_DI,
+    REG_NIL = 16, REG_STATE_COUNT = 17,
+    REG_FS_BASE = 17, REG_GS_BASE, REG_PAGE, REG_COUNT
+};
 
 enum segment_index { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_LDTR, SEG_TR, SEG_COUNT, SEG_NONE = 7 };
 
@@ -101,9 +108,18 @@ struct table_register {
 #define CR4_PCE UINT32_C(0x100)
 #define CR4_OSFXSR UINT32_C(0x200)
 #define CR4_OSXMMEXCPT UINT32_C(0x400)
+#define CR4_UMIP UINT32_C(0x800)
+#define CR4_LA57 UINT32_C(0x1000)
+#define CR4_FSGSBASE UINT32_C(0x10000)
+#define CR4_PCIDE UINT32_C(0x20000)
 #define CR4_OSXSAVE UINT32_C(0x40000)
+#define CR4_SMEP UINT32_C(0x100000)
+#define CR4_SMAP UINT32_C(0x200000)
+#define CR4_PKE UINT32_C(0x400000)
 #define XCR0_X87 UINT64_C(1)
 #define XCR0_SSE UINT64_C(2)
+#define XCR0_AVX UINT64_C(4)
+#define XCR0_PKRU UINT64_C(0x200)
 #define EFER_SCE UINT64_C(0x001)
 #define EFER_LME UINT64_C(0x100)
 #define EFER_LMA UINT64_C(0x400)
@@ -166,7 +182,8 @@ struct insn {
 
 /* ---- translation look-aside buffer ---- */
 
-enum { TLB_ENTRIES = 1024, TLB_MODES = 2 /* supervisor, user */ };
+/* Supervisor; user; supervisor that may touch user pages in spite of CR4.SMAP, as EFLAGS.AC is set. */
+enum { TLB_ENTRIES = 1024, TLB_SUPERVISOR = 0, TLB_USER, TLB_SUPERVISOR_AC, TLB_MODES };
 
 /* Tags hold the linear page address when that kind of access may go straight to host memory at (linear + addend), and
  * TLB_INVALID otherwise, which no address ever compares equal to, not even with its low four bits kept (aligned accesses).
@@ -193,7 +210,7 @@ struct tlb_cold {
     bool may_read;
     bool is_watched;   /* a data breakpoint lies in it */
     bool is_apic;      /* registers of the local APIC */
-    bool is_large;     /* a piece of a page of 2 or 4 MiB */
+    uint8_t large_shift; /* log2 of the size of the large page that it is a part of, or 0 */
 };
 
 struct jump_entry {
@@ -262,15 +279,19 @@ struct cpu_board {
     struct clock *clock;
     struct log *log;
     void (*ferr)(void *context, bool level); /* FERR# changed; NULL: not connected */
+    const struct cpu_model *model;           /* copied; NULL: the default */
     void (*spin)(void *context);             /* PAUSE: others might run; NULL: there are none */
     bool is_application;                     /* not the bootstrap processor */
     const struct cpu_apic *apic;             /* NULL: there is none */
+    /* Memory that is seen at an address in system management mode alone; NULL: there is none. */
+    bool (*smram)(void *context, phys_addr address, struct memory **memory, uint64_t *offset);
     unsigned number, processor_count;        /* the APIC ID, and how many processors there are */
 };
 
 struct cpu {
     /* Hot: one or two cache lines. */
-    uint64_t gpr[REG_COUNT]; /* gpr[REG_NIL] is always 0 */
+    uint64_t gpr[REG_COUNT]; /* gpr[REG_NIL] is always 0; gpr[REG_PAGE] is the EIP of the start of the page that runs:
+                              * EIP = that + page offset; it and the bases behind REG_NIL are derived */
     /* Lazy status flags, see flags.h. */
     uint64_t flags_result, flags_x;
     int32_t remaining;       /* instructions until the deadline, those of the current block already taken off */
@@ -279,7 +300,6 @@ struct cpu {
     uint8_t cpl;
     uint8_t mode;            /* MODE_* bits of the current state; derived */
     struct tlb_entry *tlb;   /* of the current privilege; derived */
-    uint64_t page_eip;       /* EIP of the start of the page that runs: EIP = page_eip + page offset; derived */
     uint32_t fetch_token[2]; /* of non-global and global pages: a link or jump entry with another token is void; derived */
     struct jump_entry *jump_cache; /* derived */
     uint32_t eflags; /* FLAGS_SYSTEM bits and bit 1; status bits are in the lazy words and zero here */
@@ -291,7 +311,7 @@ struct cpu {
     uint64_t shadow_icount;   /* interrupts are held off while the count equals this (STI, MOV SS), ~0: never */
     struct segment seg[SEG_COUNT];
     struct table_register gdtr, idtr;
-    uint64_t cr2, cr3;
+    uint64_t cr2, cr3, cr8;
     uint32_t cr4;
     uint32_t debug_pending; /* DR6 bits of a #DB that is due */
     uint64_t efer;
@@ -299,6 +319,8 @@ struct cpu {
     uint64_t dr[8];
     uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
     uint64_t tsc_offset; /* TSC = guest ns * frequency + offset */
+    /* A repeated CMPS or SCAS that goes on at this count began with these flags, which a fault gives back. */
+    uint64_t repeat_icount, repeat_flags_result, repeat_flags_x;
     uint64_t apic_base;
     uint64_t mtrr_def_type, pat;
     uint64_t mtrr_fixed[11];
@@ -306,11 +328,22 @@ struct cpu {
     uint64_t misc_enable, bios_sign_id;
     struct fpu fpu;
     union xmm_value xmm[XMM_COUNT];
+    union xmm_value ymm_high[XMM_COUNT]; /* upper halves of the YMM registers */
     uint64_t xcr0;         /* state components that XSAVE manages: XCR0_X87, XCR0_SSE */
+    uint64_t star, lstar, cstar, fmask; /* SYSCALL */
+    uint64_t kernel_gs_base, tsc_aux, spec_ctrl;
+    uint64_t monitor_line, monitor_hash; /* MONITOR: physical address, and a hash of what was there */
     uint64_t random_state; /* of RDRAND and RDSEED: a function of the seed and of how often they ran */
     uint32_t mxcsr;
-    uint8_t sse_pad_[2];
+    uint32_t pkru;
+    uint32_t smbase;
+    bool monitor_armed; /* MONITOR was executed and MWAIT not yet */
+    bool mwait_waits;   /* halted by MWAIT: a change of the line ends it too */
+    bool mwait_breaks;  /* as does an interrupt that IF holds off */
     bool init_requested;   /* INIT# to itself, after this instruction */
+    bool in_smm, smi_latched;
+    bool smm_nmi_blocked; /* nmi_blocked to be after RSM */
+    uint8_t sse_pad_[4];
     bool sse_is_blocked; /* CR0.EM or TS set, or CR4.OSFXSR clear; derived */
     bool intr_line;   /* level of INTR */
     bool nmi_line;    /* last level of NMI */
@@ -345,12 +378,14 @@ struct cpu {
 
     struct tlb_entry *tlb_arrays[TLB_MODES]; /* derived; owned */
     struct tlb_cold *tlb_cold[TLB_MODES];    /* derived; owned */
-    uint64_t large_regions[16];              /* derived; bit n: a large page was cached in the nth 4 MiB */
+    uint64_t large_regions[16];              /* derived; Bloom bits of 4 MiB in which a large page was cached */
+    uint64_t huge_regions;                   /* derived; the same of pages of 1 GiB */
     uint64_t *code_pages_seen;               /* derived; Bloom bits of linear pages that were fetched from */
     struct block_cache *blocks;              /* derived; owned */
     struct decoder *decoder;                 /* derived; owned */
     struct profile *profile;                 /* derived; owned; NULL: no profile is taken */
     struct cpu_board board;                  /* wired */
+    struct cpu_model model;                  /* wired */
     struct log_channel *log_channel;         /* wired */
     const struct cpu_debug *debug;           /* wired; NULL: nobody debugs: debug.h */
     struct cpu_stats stats;                  /* derived */
@@ -403,6 +438,8 @@ void cpu_look(struct cpu *cpu);
 void cpu_set_intr(struct cpu *cpu, bool level);
 void cpu_set_nmi(struct cpu *cpu, bool level);
 void cpu_set_a20(struct cpu *cpu, bool enabled);
+/* SMI#: at the next boundary between instructions, or after RSM. */
+void cpu_set_smi(struct cpu *cpu);
 /* INIT# after the current instruction, for a processor that is inside of one; otherwise cpu_reset does. */
 void cpu_request_init(struct cpu *cpu);
 void cpu_set_ignne(struct cpu *cpu, bool level);

@@ -11,7 +11,12 @@ struct tlb_cold *tlb_translate(struct cpu *cpu, uint64_t linear, enum access_kin
 /* Index into tlb_arrays of an access. */
 static inline unsigned tlb_mode_of(const struct cpu *cpu, bool as_system)
 {
-    return !as_system && cpu->cpl == 3;
+    if (as_system) {
+        return TLB_SUPERVISOR;
+    }
+    return cpu->cpl == 3                                                 ? TLB_USER
+           : (cpu->cr4 & CR4_SMAP) && (cpu->eflags & FLAG_AC) ? TLB_SUPERVISOR_AC
+                                                                         : TLB_SUPERVISOR;
 }
 
 /* Allocates and frees the arrays. */

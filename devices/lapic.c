@@ -114,7 +114,8 @@ struct lapic {
     uint8_t lints; /* levels */
     bool is_external_pending; /* an ExtINT message */
     bool is_bootstrap;
-    uint8_t pad_[9];
+    bool is_off; /* for good: a processor without APIC */
+    uint8_t pad_[8];
 };
 
 #define S struct lapic
@@ -146,6 +147,7 @@ static const struct field lapic_fields[] = {
     FIELD(S, lints, "levels of LINT0 and LINT1"),
     FIELD(S, is_external_pending, "an ExtINT message was not acknowledged yet"),
     WIRED(S, is_bootstrap, NULL),
+    WIRED(S, is_off, NULL),
     PAD(S, pad_),
     FIELD_END,
 };
@@ -340,7 +342,7 @@ static void lapic_reset(struct device *dev)
 {
     struct lapic *apic = lapic_of(dev);
 
-    apic->base = UINT64_C(0xfee00000) | LAPIC_BASE_ENABLE | (apic->is_bootstrap ? 0x100 : 0);
+    apic->base = UINT64_C(0xfee00000) | (apic->is_off ? 0 : LAPIC_BASE_ENABLE) | (apic->is_bootstrap ? 0x100 : 0);
     apic->id = apic->number & 0xff;
     set_initial_state(apic);
 }
@@ -1042,6 +1044,7 @@ static bool lapic_init(struct device *dev, const struct property *properties, st
     const struct property *core = property_find(properties, "core");
     const struct property *number = property_find(properties, "number");
     const struct property *is_bootstrap = property_find(properties, "is_bootstrap");
+    const struct property *is_off = property_find(properties, "is_off");
 
     (void)err;
     apic->bus = bus != NULL ? bus->pointer : NULL;
@@ -1050,6 +1053,7 @@ static bool lapic_init(struct device *dev, const struct property *properties, st
     }
     apic->number = number != NULL ? (uint32_t)number->number % APIC_BUS_LOCALS : 0;
     apic->is_bootstrap = is_bootstrap != NULL && is_bootstrap->number != 0;
+    apic->is_off = is_off != NULL && is_off->number != 0;
     event_init(&apic->timer, dev->clock, timer_fire, apic);
     return true;
 }

@@ -28,6 +28,7 @@
 #include "frontends/symbols.h"
 #include "frontends/trace.h"
 #include "frontends/travel.h"
+#include "machine/tick86_cpu.h"
 #include "machine/tick86_isa.h"
 
 #include <errno.h>
@@ -247,7 +248,8 @@ static bool open_drives(struct program *program, struct error *err)
     for (unsigned n = 0; n < TICK86_DISKS; n++) {
         const struct drive_option *drive = &program->options.drives[n];
         struct block_options options = {.is_readonly = drive->is_readonly,
-                                        .is_snapshot = program->options.is_snapshot || drive->is_snapshot,
+                                        .is_snapshot = program->options.is_snapshot || drive->is_snapshot ||
+                                                       (program->options.checkpoint != NULL && !drive->is_readonly),
                                         .format = drive->format,
                                         .overlay = drive->overlay,
                                         .cache = caches[drive->cache],
@@ -280,7 +282,8 @@ static bool open_floppies(struct program *program, struct error *err)
     for (unsigned n = 0; n < TICK86_FLOPPIES; n++) {
         const struct drive_option *drive = &program->options.floppies[n];
         struct block_options options = {.is_readonly = drive->is_readonly,
-                                        .is_snapshot = program->options.is_snapshot || drive->is_snapshot,
+                                        .is_snapshot = program->options.is_snapshot || drive->is_snapshot ||
+                                                       (program->options.checkpoint != NULL && !drive->is_readonly),
                                         .format = drive->format,
                                         .overlay = drive->overlay,
                                         .log = put_disk_error,
@@ -354,7 +357,8 @@ static bool open_net(struct program *program, struct error *err)
     if (options->net.nic_count == 0) {
         return true;
     }
-    program->net = net_open(&options->net, &program->config, options->dirs, options->dir_count, false, err);
+    program->net = net_open(&options->net, &program->config, options->dirs, options->dir_count,
+                            options->replay != NULL, err); /* in a replay the frames come from the recording */
     program->session.net = program->net;
     return program->net != NULL;
 }
@@ -387,6 +391,7 @@ static bool build_machine(struct program *program, struct error *err)
     config->random_seed = options->random_seed;
     config->cpus = options->cpus;
     config->schedule_seed = options->schedule_seed;
+    config->cpu_model = options->cpu_model;
     pacer_init(&program->pacer, options->is_time_virtual, options->ns_per_insn_q16);
     config->ns_per_insn_q16 = program->pacer.ratio_q16;
     config->use_block_cache = !options->is_slow;
@@ -779,6 +784,7 @@ static void handle_stop(struct program *program, enum tick86_stop stop)
 
     switch (stop) {
     case STOP_POWEROFF:
+        session->has_powered_off = true;
         if (options->no_shutdown && program->script == NULL) {
             session_stop(session, "powered off");
         } else {
@@ -794,6 +800,7 @@ static void handle_stop(struct program *program, enum tick86_stop stop)
         }
         break;
     case STOP_DEBUG_EXIT:
+        session->has_powered_off = true;
         end_guest(program, (int)(((tick86_debug_exit_value(session->machine) << 1) | 1) & 0xff),
                   "the guest wrote to isa-debug-exit");
         break;
@@ -1030,6 +1037,17 @@ static void put_stdout(void *context, const char *text)
     fputs(text, stdout);
 }
 
+/* -cpu help: each model with the features it has. */
+static void print_cpu_models(void)
+{
+    char features[2048];
+    const char *name;
+
+    for (size_t n = 0; tick86_cpu_describe(n, &name, features, sizeof features); n++) {
+        printf("%-10s %s\n", name, features);
+    }
+}
+
 int main(int argc, char **argv)
 {
     static struct program program; /* large: lines and buffers of its parts */
@@ -1043,6 +1061,10 @@ int main(int argc, char **argv)
         int result = read_traces(&program.options, &err);
         options_free(&program.options);
         return result;
+    }
+    if (program.options.wants_cpu_help) {
+        print_cpu_models();
+        return fflush(stdout) == 0 ? 0 : STATUS_ERROR;
     }
     if (program.options.wants_isa) {
         tick86_print_isa(put_stdout, NULL);

@@ -7,6 +7,8 @@
 #include "frontends/options.h"
 #include "frontends/audio.h"
 
+#include "machine/tick86_cpu.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -172,15 +174,10 @@ static bool parse_memory(struct options *options, const struct row *row, const c
 
 static bool parse_cpu(struct options *options, const struct row *row, const char *value, struct error *err)
 {
-    static const char *const same[] = {"pentium2", "pentiumpro", "i686", "qemu32"};
-
-    (void)options;
-    for (size_t n = 0; n < sizeof same / sizeof same[0]; n++) {
-        if (strcmp(value, same[n]) == 0) {
-            return true;
-        }
-    }
-    return bad_value(row, value, "the nearest there is: -cpu pentium2", err);
+    (void)row;
+    options->cpu_model = value;
+    options->wants_cpu_help = strcmp(value, "help") == 0;
+    return options->wants_cpu_help || tick86_cpu_check(value, err);
 }
 
 /* QEMU's topology is taken as far as it gives a number: sockets * cores * threads. */
@@ -817,7 +814,8 @@ static bool parse_profile(struct options *options, const struct row *row, const 
 
 static const struct row rows[] = {
     {"m", "SIZE", parse_memory, 0, 0, "guest RAM, 1M to 64G; a bare number is in mebibytes (default 128M; 512M for bare FILEs)"},
-    {"cpu", "MODEL", parse_cpu, 0, 0, "processor: pentium2 (i686, qemu32 and pentiumpro mean the same)"},
+    {"cpu", "MODEL", parse_cpu, 0, 0,
+     "processor, with features added and taken away: MODEL[,+FEATURE,-FEATURE] (default max); -cpu help lists them"},
     {"smp", "N", parse_smp, 0, 0, "number of processors, 1 to 32 (default 1); cores=N and the like are taken for their number"},
     {"sched", "seed=N", parse_sched, 0, 0,
      "processors take turns of a length and in an order that the seed chooses; the same seed is the same schedule "
@@ -902,6 +900,8 @@ static const struct row rows[] = {
      "record all input; last: only so much of the past is kept; embed: with the files that the machine depends on"},
     {"replay", "FILE", parse_text, AT(replay), 0,
      "run a recording again, checked; status 3 when the run differs"},
+    {"checkpoint", "FILE[,every=10s]", parse_text, AT(checkpoint), 0,
+     "keep memory and disks of one moment in FILE; when tick86 was killed, the same command line goes on from there"},
     {"checkpoints", "mem=SIZE|off", parse_checkpoints, 0, 0,
      "keep a history in so much memory, to go backwards in (default: 256M during a replay, else off)"},
     {"stop-at", "insns=N|time=SECONDS", parse_stop_at, 0, 0, "end after N instructions or SECONDS of guest time, with status 0"},
@@ -1060,7 +1060,7 @@ static bool is_about_host(const char *name)
         "serial", "parallel", "monitor", "qmp", "nographic", "display", "no-reboot", "no-shutdown", "name", "S", "d", "D",
         "pidfile", "stop-at", "print-hash", "self-check", "profile", "script", "symbols", "trace-print", "trace-diff", "help", "help-man", "help-isa", "version",
         "loadvm", "record", "replay", "checkpoints", "checkpoint", "s", "gdb", "vnc", "sdl", "curses", "k", "full-screen",
-        "audio", "audiodev", "plugin", "trace", "report", "isa", "daemonize", "snapshot", "h",
+        "audio", "audiodev", "plugin", "trace", "report", "isa", "daemonize", "snapshot", "time", "h",
     };
 
     for (size_t n = 0; n < sizeof names / sizeof names[0]; n++) {
@@ -1130,8 +1130,9 @@ char *options_collect(int argc, char *const *argv, size_t *size)
     *size = 0;
     for (int n = 1, count; is_good && n < argc; n += count) {
         const struct row *row = option_at(argc, argv, n, &count);
-        bool is_snapshot = row != NULL && strcmp(row->name, "snapshot") == 0;
-        if (row != NULL && is_about_host(row->name) && !is_snapshot) {
+        /* These two change what is there, but do not replace it. */
+        bool is_kept = row != NULL && (strcmp(row->name, "snapshot") == 0 || strcmp(row->name, "time") == 0);
+        if (row != NULL && is_about_host(row->name) && !is_kept) {
             continue;
         }
         if (row != NULL && strcmp(row->name, "debugcon") == 0) { /* a device, wherever its bytes go */

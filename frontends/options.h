@@ -35,6 +35,8 @@ struct options {
     const char *bios;
     const char *dirs[OPTIONS_DIRS];
     unsigned dir_count;
+    const char *cpu_model; /* NULL: the default */
+    bool wants_cpu_help;
     const char *kernel, *initrd, *append;
     struct drive_option drives[TICK86_DISKS];
     struct drive_option floppies[TICK86_FLOPPIES];
@@ -80,7 +82,7 @@ struct options {
     uint64_t stop_insns; /* UINT64_MAX: not set */
     uint64_t stop_ns;
     bool serial_true_rate;
-    const char *loadvm, *record, *replay; /* NULL: not given */
+    const char *loadvm, *record, *replay, *checkpoint; /* NULL: not given */
     bool has_checkpoints;
     uint64_t checkpoint_bytes;
     bool print_hash;

@@ -127,7 +127,13 @@ unsigned tick86_disassemble(const struct tick86 *machine, unsigned number, uint6
 
 struct tick86_disassembler *tick86_disassembler_create(void)
 {
-    return (struct tick86_disassembler *)(void *)decoder_create();
+    struct cpu_model model;
+    struct error err = { "", "" };
+
+    if (!cpu_model_parse("max", &model, &err)) {
+        return NULL;
+    }
+    return (struct tick86_disassembler *)(void *)decoder_create(&model);
 }
 
 void tick86_disassembler_destroy(struct tick86_disassembler *disassembler)

@@ -20,6 +20,7 @@
 #include "machine/kernel_loader.h"
 #include "machine/processors.h"
 #include "machine/serial_input.h"
+#include "machine/tick86_cpu.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -180,6 +181,18 @@ static bool create_memories(struct tick86 *machine, const struct tick86_config *
         ident += size;
     }
     return nics_create_roms(machine, config, ident, err);
+}
+
+bool tick86_cpu_check(const char *text, struct error *err)
+{
+    struct cpu_model model;
+
+    return cpu_model_parse(text, &model, err);
+}
+
+bool tick86_cpu_describe(size_t n, const char **name, char *features, size_t size)
+{
+    return cpu_model_describe(n, name, features, size);
 }
 
 static bool create_processors(struct tick86 *machine, const struct tick86_config *config, struct error *err)

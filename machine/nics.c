@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROM_UNIT = 2048, ROM_MAX = 0x100000, ISA_PORT = 0x300, ISA_PORTS = 32, ISA_IRQ = 9, LINK_PIN = 0 };
+enum { ROM_UNIT = 2048, ROM_MAX = 0x100000, ISA_PORT = 0x300, ISA_PORTS = 32, ISA_IRQ = 5, LINK_PIN = 0 };
 
 /* IRQ lines of an ISA bus that a card can pull. */
 static const uint16_t isa_irqs = 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 9 | 1 << 10 | 1 << 11 | 1 << 12 | 1 << 14 | 1 << 15;
@@ -50,7 +50,7 @@ static void ready(void *context)
 {
     struct nic_slot *slot = context;
 
-    if (slot->config.sink.ready != NULL) {
+    if (slot->config.sink.ready != NULL && !history_is_in_past(slot->machine)) {
         slot->config.sink.ready(slot->config.sink.context);
     }
 }
@@ -72,7 +72,7 @@ bool nics_receive(struct tick86 *machine, unsigned nic, const uint8_t *frame, si
     } else {
         is_taken = dev->class->receive(dev, frame, size);
     }
-    if (is_taken && config->tap != NULL) {
+    if (is_taken && config->tap != NULL && !history_is_in_past(machine)) {
         config->tap(config->tap_context, clock_now(&machine->clock), false, frame, size);
     }
     return is_taken;
@@ -119,6 +119,27 @@ bool nics_create_roms(struct tick86 *machine, const struct tick86_config *config
         ident += size;
     }
     return true;
+}
+
+/* A generic image, whose PCI data structure (PCI 2.1, 6.3.1.2) names no device, is made that of the card. The byte behind the
+ * entry jump, which images have for it, keeps the checksum right. */
+static void adopt_rom(struct nic_slot *slot, struct device *dev)
+{
+    enum { SIGNATURE = 0xaa55, DATA_POINTER = 0x18, CHECKSUM = 6 };
+    const struct pci_function *pci = pci_function_of(dev);
+    uint8_t *rom = slot->rom_bytes;
+
+    if (rom == NULL || pci == NULL || load_le16(rom) != SIGNATURE) {
+        return;
+    }
+    size_t at = load_le16(rom + DATA_POINTER);
+    if (at + 8 > slot->rom.size || memcmp(rom + at, "PCIR", 4) != 0 || load_le32(rom + at + 4) != 0) {
+        return;
+    }
+    for (unsigned n = 0; n < 4; n++) {
+        rom[at + 4 + n] = pci->config[n];
+        rom[CHECKSUM] = (uint8_t)(rom[CHECKSUM] - pci->config[n]);
+    }
 }
 
 static bool place_isa(struct tick86 *machine, struct device *dev, const struct tick86_nic *config, struct error *err)
@@ -172,6 +193,7 @@ bool nics_create(struct tick86 *machine, const struct tick86_config *config, con
                 return false;
             }
             dev->class->set_input(dev, LINK_PIN, true);
+            adopt_rom(slot, dev);
         }
     }
     return true;

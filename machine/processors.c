@@ -1,6 +1,7 @@
 /* processors.c - creation of processors and local APICs, and the calls between them; see processors.h. */
 #include "machine/processors.h"
 
+#include "devices/i440fx.h"
 #include "devices/i8259.h"
 #include "devices/ioapic.h"
 #include "devices/lapic.h"
@@ -55,6 +56,13 @@ static void drive_ferr(void *context, bool level)
     if (processor->number == 0) {
         cpu_pins_drive_ferr(processor->machine->chips[PC_PINS], level);
     }
+}
+
+static bool smram(void *context, phys_addr address, struct memory **memory, uint64_t *offset)
+{
+    const struct processor *processor = context;
+
+    return i440fx_smram(processor->machine->chips[PC_HOST_BRIDGE], address, memory, offset);
 }
 
 /* PAUSE. */
@@ -141,6 +149,11 @@ static void core_nmi(void *context)
     cpu_set_nmi(cpu_behind(context), false);
 }
 
+static void core_smi(void *context)
+{
+    cpu_set_smi(cpu_behind(context));
+}
+
 /* A processor that resets itself does so after the instruction; the others are between two. */
 static void core_init(void *context)
 {
@@ -170,7 +183,15 @@ static uint64_t core_tsc_to_ns(void *context, uint64_t tsc)
 bool processors_create(struct tick86 *machine, const struct tick86_config *config, struct error *err)
 {
     unsigned count = config->cpus != 0 ? config->cpus : 1;
+    struct cpu_model model;
 
+    if (!cpu_model_parse(config->cpu_model, &model, err)) {
+        return false;
+    }
+    if (count > 1 && !model_has(&model, FEATURE_APIC)) {
+        error_set(err, "the processor model '%s' has no APIC, so there can be only one", model.name);
+        return error_hint(err, "leave -smp out, or choose another -cpu");
+    }
     for (unsigned n = 0; n < count; n++) {
         machine->processors[n] = (struct processor){ .machine = machine, .number = n };
         struct cpu_board board = { .context = &machine->processors[n],
@@ -178,7 +199,9 @@ bool processors_create(struct tick86 *machine, const struct tick86_config *confi
                                    .ferr = drive_ferr,
                                    .spin = count > 1 ? spin : NULL,
                                    .is_application = n != 0,
+                                   .model = &model,
                                    .apic = &cpu_apic,
+                                   .smram = smram,
                                    .number = n,
                                    .processor_count = count,
                                    .space = machine->space,
@@ -203,6 +226,7 @@ bool processors_create_apics(struct tick86 *machine, const struct device *surrou
         struct lapic_core core = { .context = &machine->processors[n],
                                    .set_intr = core_set_intr,
                                    .nmi = core_nmi,
+                                   .smi = core_smi,
                                    .init = core_init,
                                    .start = core_start,
                                    .tsc_to_ns = core_tsc_to_ns };
@@ -210,6 +234,7 @@ bool processors_create_apics(struct tick86 *machine, const struct device *surrou
                                          { .name = "core", .pointer = &core },
                                          { .name = "number", .number = n },
                                          { .name = "is_bootstrap", .number = n == 0 },
+                                         { .name = "is_off", .number = !model_has(&machine->cpus[n]->model, FEATURE_APIC) },
                                          { .name = NULL } };
         char *name = machine->processors[n].apic_name;
         snprintf(name, sizeof machine->processors[n].apic_name, "lapic%u", n);

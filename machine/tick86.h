@@ -47,7 +47,7 @@ struct tick86_nic {
     uint8_t mac[6];
     unsigned slot;          /* PCI device number, 1 to 31; 0: the first that is free from 3 on */
     uint16_t iobase;        /* NIC_NE2K_ISA: 0 is 300h */
-    uint8_t irq;            /* NIC_NE2K_ISA: 0 is 9 */
+    uint8_t irq;            /* NIC_NE2K_ISA: 0 is 5 (9 is the SCI, 10 and 11 are the PCI slots') */
     struct tick86_blob rom; /* PCI option ROM, which boots from the network; may be empty */
     struct packet_sink sink; /* what the guest sends; the functions may be NULL */
     /* Sees every frame that passes the card's plug, in order, with guest time; may be NULL. A replay shows the same. */
@@ -86,6 +86,7 @@ struct tick86_config {
     bool vmmouse;               /* absolute pointing device at port 5658h */
     uint64_t rtc_base_seconds;  /* calendar time at power-on, seconds since 1970 */
     uint64_t random_seed;       /* of what RDRAND and RDSEED read */
+    const char *cpu_model;      /* "MODEL[,+feature,-feature]", see tick86_cpu.h; NULL: "max" */
     unsigned cpus;              /* processors, 1 to TICK86_CPUS_MAX; 0: 1 */
     uint64_t schedule_seed;     /* 0: equal turns in order; another seed is another schedule */
     uint64_t ns_per_insn_q16;   /* 16.16; 0: 65536, one nanosecond an instruction */

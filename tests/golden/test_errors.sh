@@ -129,7 +129,12 @@ bad "more than" -L a -L b -L c -L d -L e -L f -L g -L h -L i -L j -L k -L l -L m
 for value in 0 -1 x 1Q 100T 512.5M 512K 1025K "" 99999999999999999999; do
     bad "does not take" -m "$value"
 done
-bad "pentium2" -cpu z80
+bad "there is no model" -cpu z80
+bad "is implemented" -cpu max,+sse5
+bad "needs a sign" -cpu max,sse
+bad "takes on or off" -cpu max,sse=maybe
+bad "needs" -cpu pentium2,+sse2
+bad "32-bit model" -cpu pentium3,+lm
 bad "order" -boot q
 bad "no setting" -boot color=red
 bad "not on or off" -boot menu=perhaps
@@ -152,6 +157,8 @@ bad "no recording of tick86" -replay empty
 bad "cannot write recording" -record no/where
 bad "no setting 'first=3'" -record r,first=3
 bad "last=soon" -record r,last=soon
+bad "does not take 'every=never'" -checkpoint c.t86,every=never
+bad "no snapshot of tick86" -checkpoint text
 bad "memory for checkpoints" -checkpoints mem=few
 bad "memory for checkpoints" -checkpoints 0
 bad "does not take" -parallel lpt

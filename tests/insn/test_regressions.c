@@ -73,7 +73,7 @@ START_TEST(rows)
     unsigned number = 0, count = 0;
 
     ck_assert_msg(in != NULL, "cannot read " TICK86_TEST_DATA "/oracle/regressions.txt");
-    decoder = decoder_create();
+    decoder = decoder_create(NULL);
     ck_assert(decoder && emulated_open());
     while (fgets(line, sizeof line, in)) {
         number++;

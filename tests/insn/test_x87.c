@@ -553,7 +553,7 @@ enum { MEMORY_FORMS = 64, FORMS = MEMORY_FORMS + 8 * 64, CASES = 1000, REPORTS =
 
 static bool is_comparable(const uint8_t op[2])
 {
-    struct decoder *decoder = decoder_create();
+    struct decoder *decoder = decoder_create(NULL);
     struct decoded d;
     bool is_defined = decode(decoder, op, 2, MODE_CODE32 | MODE_PROTECTED, &d) == DECODED;
     bool is_environment = is_defined && op[1] < 0xc0 && (strstr(d.opcode->stem, "env") || strstr(d.opcode->stem, "frstor") ||

@@ -31,6 +31,10 @@ const char *row_exemption(const struct opcode *row)
         { "xsave", "saves state that the interpreter does not have" },
         { "xrstor", "loads state that the interpreter does not have" },
         { "xsaveopt", "saves state that the interpreter does not have" },
+        { "xsavec", "saves state that the interpreter does not have" },
+        { "rdpid", "tells on which processor of the host it is" },
+        { "rdpkru", "depends on the host's kernel" },
+        { "wrpkru", "depends on the host's kernel" },
         { "sysexit", "does not exist on AMD processors in long mode" },
         { "int1", "raises #DB, which Linux reports without the state of a fault" },
         { "monitor", "depends on the host" },
@@ -48,338 +52,9 @@ const char *row_exemption(const struct opcode *row)
     return NULL;
 }
 
-/* ---- values ---- */
-
-static uint64_t any_value(struct rng *r)
-{
-    static const uint64_t corners[] = { 0, 1, 2, 3, 0x7f, 0x80, 0x81, 0xff, 0x100, 0x7fff, 0x8000, 0x8001, 0xffff, 0x10000,
-                                        0x7fffffff, 0x80000000, 0x80000001, 0xffffffff, 0x7fffffffffffffff,
-                                        0x8000000000000000, 0xffffffffffffffff, 0xffffffffffffff80, 0xaaaaaaaaaaaaaaaa };
-    uint64_t value = rng_next(r);
-
-    switch (rng_below(r, 4)) {
-    case 0:
-        return corners[rng_below(r, sizeof corners / sizeof *corners)];
-    case 1:
-        return value >> rng_below(r, 64);
-    default:
-        return value;
-    }
-}
-
-/* Bit patterns of x87 and SSE formats where rounding, exceptions and payloads show. */
-static uint64_t any_double(struct rng *r)
-{
-    static const uint64_t corners[] = {
-        0, 0x3ff0000000000000, 0x4000000000000000, 0x3fe0000000000000, 0x7ff0000000000000, 0x7ff8000000000000,
-        0x7ff0000000000001, 0x7fefffffffffffff, 0x0010000000000000, 0x000fffffffffffff, 1, 0x43e0000000000000,
-        0x41e0000000000000, 0x41dfffffffc00000, 0x3ff0000000000001, 0x3fefffffffffffff, 0x4330000000000000,
-        0x4330000000000001, 0x36a0000000000000, 0x47efffffe0000000, 0x380fffffc0000000, 0x7ffdeadbeef00001 };
-    uint64_t value;
-
-    switch (rng_below(r, 4)) {
-    case 0:
-        value = corners[rng_below(r, sizeof corners / sizeof *corners)];
-        break;
-    case 1: /* near one */
-        value = (rng_next(r) & 0x000fffffffffffff) | (uint64_t)(1023 - 40 + rng_below(r, 80)) << 52;
-        break;
-    case 2: /* a small integer or half */
-        value = (uint64_t)(1023 + rng_below(r, 20)) << 52 | (uint64_t)rng_below(r, 256) << 44;
-        break;
-    default:
-        value = rng_next(r);
-        break;
-    }
-    return value ^ (uint64_t)rng_below(r, 2) << 63;
-}
-
-static uint32_t any_single(struct rng *r)
-{
-    static const uint32_t corners[] = { 0, 0x3f800000, 0x40000000, 0x3f000000, 0x7f800000, 0x7fc00000, 0x7f800001,
-                                        0x7f7fffff, 0x00800000, 0x007fffff, 1, 0x4f000000, 0x4effffff, 0x5f000000,
-                                        0x3f800001, 0x3f7fffff, 0x4b000000, 0x4b000001, 0x7fedbeef };
-    uint32_t value;
-
-    switch (rng_below(r, 3)) {
-    case 0:
-        value = corners[rng_below(r, sizeof corners / sizeof *corners)];
-        break;
-    case 1:
-        value = ((uint32_t)rng_next(r) & 0x7fffff) | (127 - 20 + rng_below(r, 45)) << 23;
-        break;
-    default:
-        value = (uint32_t)rng_next(r);
-        break;
-    }
-    return value ^ rng_below(r, 2) << 31;
-}
-
-static void any_extended(struct rng *r, uint8_t *at)
-{
-    static const struct {
-        uint16_t exponent;
-        uint64_t mantissa;
-    } corners[] = { { 0, 0 }, { 0x3fff, 1ull << 63 }, { 0x4000, 1ull << 63 }, { 0x7fff, 1ull << 63 }, { 0x7fff, 3ull << 62 },
-                    { 0x7fff, 0x8000000000000001 }, { 0x7fff, 0xffffffffffffffff }, { 0x7fff, 0 }, { 0x7fff, 0x4000000000000000 },
-                    { 0, 1 }, { 0, 0x7fffffffffffffff }, { 0, 1ull << 63 }, { 1, 1ull << 63 }, { 1, 0xffffffffffffffff },
-                    { 0x7ffe, 0xffffffffffffffff }, { 0x3ffe, 1ull << 63 }, { 0x403e, 1ull << 63 }, { 0x403e, 0xffffffffffffffff },
-                    { 0x401e, 1ull << 63 }, { 0x3fff, 1 }, { 0x4000, 0xc90fdaa22168c235 }, { 0x3fff, 0x8000000000000001 },
-                    { 0x3f80, 1ull << 63 }, { 0x3c00, 0xffffffffffffffff }, { 0x407e, 0xffffff8000000000 }, { 0x43fe, 0xfffffffffffffc00 } };
-    uint16_t exponent;
-    uint64_t mantissa = rng_next(r);
-
-    switch (rng_below(r, 6)) {
-    case 0:
-    case 1: {
-        unsigned k = rng_below(r, sizeof corners / sizeof *corners);
-        exponent = corners[k].exponent;
-        mantissa = corners[k].mantissa;
-        break;
-    }
-    case 2: /* whole numbers and halves */
-        exponent = (uint16_t)(0x3ffd + rng_below(r, 70));
-        mantissa = 1ull << 63 | (rng_next(r) & rng_next(r) & (~0ull << rng_below(r, 63)));
-        break;
-    case 3:
-        exponent = (uint16_t)(0x3fff - 40 + rng_below(r, 80));
-        mantissa |= 1ull << 63;
-        break;
-    case 4: /* what fits a double or a single, so that conversions are exact or tie */
-        exponent = (uint16_t)(0x3fff - 160 + rng_below(r, 320));
-        mantissa = 1ull << 63 | (mantissa & (rng_below(r, 2) ? ~0x3ffull : ~0x7fffffffffull));
-        break;
-    default:
-        exponent = (uint16_t)rng_next(r) & 0x7fff;
-        mantissa |= rng_below(r, 8) ? 1ull << 63 : 0;
-        break;
-    }
-    store_le64(at, mantissa);
-    store_le16(at + 8, (uint16_t)(exponent | (rng_below(r, 2) << 15)));
-}
-
-/* Operand bytes in memory: of any type, as only the instruction knows. */
-void any_bytes(struct rng *r, uint8_t *at, unsigned size)
-{
-    unsigned kind = rng_below(r, 5);
-
-    for (unsigned k = 0; k < size; k += 16) {
-        uint8_t part[16] = { 0 };
-        switch (kind) {
-        case 0:
-            any_extended(r, part);
-            store_le16(part + 10, (uint16_t)rng_next(r));
-            store_le32(part + 12, any_single(r));
-            break;
-        case 1:
-            store_le64(part, any_double(r));
-            store_le64(part + 8, any_double(r));
-            break;
-        case 2:
-            for (unsigned j = 0; j < 16; j += 4) {
-                store_le32(part + j, any_single(r));
-            }
-            break;
-        case 3: /* packed decimal */
-            for (unsigned j = 0; j < 16; j++) {
-                part[j] = (uint8_t)(rng_below(r, 10) << 4 | rng_below(r, 10));
-            }
-            part[9] = (uint8_t)(rng_below(r, 2) << 7);
-            break;
-        default:
-            store_le64(part, any_value(r));
-            store_le64(part + 8, any_value(r));
-            break;
-        }
-        memcpy(at + k, part, size - k < 16 ? size - k : 16);
-    }
-}
-
-/* ---- places ---- */
-
-enum place { PLACE_ANY, PLACE_WRITABLE };
-
-/* An address in the window: mostly plain data, sometimes across or in bad pages. */
-uint32_t data_address(struct rng *r, bool is_low)
-{
-    const char *pages = window_pages[!is_low];
-    uint32_t base = window_base[!is_low];
-    unsigned p = rng_below(r, WINDOW_PAGES - 1), choice = rng_below(r, 32);
-
-    if (choice < 2) { /* anything in the window, bad or not */
-        uint32_t at = base + rng_below(r, WINDOW_PAGES * PAGE);
-        return page_kind(at) == 'x' ? at + 4 * PAGE : at;
-    }
-    if (choice < 7) { /* across the end of a page that holds data */
-        while (pages[p] != 'w' && pages[p] != 'r') {
-            p = (p + 1) % WINDOW_PAGES;
-        }
-        return base + (p + 1) * PAGE - 1 - rng_below(r, 15);
-    }
-    if (choice < 9) { /* across the beginning */
-        while (pages[p] != 'w') {
-            p = (p + 1) % WINDOW_PAGES;
-        }
-        return base + p * PAGE - 1 - rng_below(r, 15);
-    }
-    while (pages[p] != 'w' && (choice != 9 || pages[p] != 'r')) {
-        p = (p + 1) % WINDOW_PAGES;
-    }
-    uint32_t offset = 64 + rng_below(r, PAGE - 192);
-    return base + p * PAGE + (rng_below(r, 3) ? offset & ~15u : offset);
-}
-
-/* Where a stack may be: room on both sides most of the time. */
-uint32_t stack_address(struct rng *r, bool is_low)
-{
-    if (rng_one_in(r, 8)) {
-        return data_address(r, is_low);
-    }
-    uint32_t at = window_base[!is_low] + (is_low ? 6u : 4u) * PAGE + 128 + rng_below(r, 900) * 4;
-    return rng_one_in(r, 6) ? at + rng_below(r, 4) : at;
-}
-
-void add_poke(struct test_case *t, uint32_t linear, const uint8_t *bytes, unsigned size)
-{
-    if (t->poke_count < POKES_MAX && size <= POKE_BYTES) {
-        struct poke *poke = &t->pokes[t->poke_count++];
-        poke->linear = linear;
-        poke->size = (uint8_t)size;
-        memcpy(poke->bytes, bytes, size);
-    }
-}
-
-/* ---- bytes ---- */
-
-bool has_operand(const struct opcode *row, unsigned kind)
-{
-    for (unsigned k = 0; k < 3; k++) {
-        if (operand_codes[row->operands[k]].kind == kind) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void add_prefix(struct assembly *a, struct rng *r, uint8_t byte)
-{
-    if (a->prefix_count < sizeof a->prefixes - 2) {
-        /* At a random place among the others. */
-        unsigned at = rng_below(r, a->prefix_count + 1);
-        memmove(a->prefixes + at + 1, a->prefixes + at, a->prefix_count - at);
-        a->prefixes[at] = byte;
-        a->prefix_count++;
-    }
-}
-
-void choose_prefixes(struct assembly *a, const struct opcode *row, struct rng *r)
-{
-    static const uint8_t segments[6] = { 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65 };
-    bool is_string = (row->attributes & OP_STRING) != 0;
-
-    switch (row->prefix) {
-    case PREFIX_66:
-        add_prefix(a, r, 0x66);
-        break;
-    case PREFIX_F2:
-        add_prefix(a, r, 0xf2);
-        break;
-    case PREFIX_F3:
-        add_prefix(a, r, 0xf3);
-        break;
-    case PREFIX_ANY:
-        if (rng_below(r, is_string ? 2 : 24) == 0) {
-            add_prefix(a, r, (uint8_t)(0xf2 + rng_below(r, 2)));
-        }
-        break;
-    default:
-        break;
-    }
-    if (row->prefix != PREFIX_66 && row->prefix != PREFIX_NONE && rng_one_in(r, row->prefix == PREFIX_ANY ? 3 : 16)) {
-        add_prefix(a, r, 0x66);
-    }
-    if (rng_one_in(r, 5)) {
-        add_prefix(a, r, 0x67);
-    }
-    if (rng_one_in(r, 8)) {
-        add_prefix(a, r, segments[rng_below(r, 6)]);
-    }
-    if (rng_one_in(r, row->attributes & OP_LOCKABLE ? 5 : 48)) {
-        add_prefix(a, r, 0xf0);
-    }
-    if (rng_one_in(r, 64)) {
-        add_prefix(a, r, segments[rng_below(r, 6)]);
-    }
-}
-
-void choose_body(struct assembly *a, const struct opcode *row, struct rng *r)
-{
-    unsigned at = 0;
-
-    if (row->map != MAP_1B) {
-        a->body[at++] = 0x0f;
-        if (row->map != MAP_0F) {
-            a->body[at++] = row->map == MAP_38 ? 0x38 : 0x3a;
-        }
-    }
-    a->body[at++] = (uint8_t)(row->byte + rng_below(r, row->count));
-    a->opcode_size = at;
-    unsigned pattern = rng_below(r, 4);
-    for (unsigned k = at; k < sizeof a->body; k++) {
-        a->body[k] = pattern == 0 ? 0 : pattern == 1 ? 0xff : (uint8_t)rng_next(r);
-    }
-    if (row->ext >= 0xc0) {
-        a->body[at] = row->ext;
-        return;
-    }
-    uint8_t modrm = (uint8_t)rng_next(r);
-    bool wants_memory = has_operand(row, KIND_M) || rng_below(r, 8) < 5;
-    if (has_operand(row, KIND_ST) || has_operand(row, KIND_R) || has_operand(row, KIND_U) || has_operand(row, KIND_N) ||
-        has_operand(row, KIND_RR)) {
-        wants_memory = false;
-    }
-    if (wants_memory) {
-        modrm = (uint8_t)((modrm & 0x3f) | rng_below(r, 3) << 6);
-    } else {
-        modrm |= 0xc0;
-    }
-    if (row->ext != EXT_NONE) {
-        modrm = (uint8_t)((modrm & 0xc7) | (row->ext - EXT_R0) << 3);
-    }
-    a->body[at] = modrm;
-    a->body[at + 1] = (uint8_t)rng_next(r); /* SIB */
-}
-
-unsigned join(const struct assembly *a, uint8_t *out)
-{
-    memcpy(out, a->prefixes, a->prefix_count);
-    memcpy(out + a->prefix_count, a->body, sizeof a->body);
-    return a->prefix_count + (unsigned)sizeof a->body;
-}
-
-static void drop_prefix(struct assembly *a, uint8_t byte)
-{
-    unsigned kept = 0;
-
-    for (unsigned k = 0; k < a->prefix_count; k++) {
-        if (a->prefixes[k] != byte) {
-            a->prefixes[kept++] = a->prefixes[k];
-        }
-    }
-    a->prefix_count = kept;
-}
-
-static void want_prefix(struct assembly *a, uint8_t byte, bool wanted)
-{
-    drop_prefix(a, byte);
-    if (wanted) {
-        a->prefixes[a->prefix_count++] = byte;
-    }
-}
-
 /* ---- operands ---- */
 
-static uint64_t address_mask(const struct decoded *d)
+static uint64_t decoded_mask(const struct decoded *d)
 {
     return d->address_size == 0 ? 0xffff : d->address_size == 1 ? 0xffffffff : ~UINT64_C(0);
 }
@@ -397,7 +72,7 @@ uint64_t effective_address(const struct test_case *t)
 
     ea += d->base != REG_NIL ? gpr[d->base] : 0;
     ea += d->index != REG_NIL ? gpr[d->index] << d->scale : 0;
-    return ea & address_mask(d);
+    return ea & decoded_mask(d);
 }
 
 uint32_t segment_base(const struct test_case *t, unsigned segment)
@@ -408,7 +83,7 @@ uint32_t segment_base(const struct test_case *t, unsigned segment)
 /* Sets the low bits of a register that an address of this size uses. */
 static void set_address_register(struct test_case *t, unsigned reg, uint64_t value)
 {
-    uint64_t mask = address_mask(&t->decoded);
+    uint64_t mask = decoded_mask(&t->decoded);
 
     t->initial.gpr[reg] = (t->initial.gpr[reg] & ~mask & 0xffffffff) | (value & mask);
 }

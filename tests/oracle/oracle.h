@@ -153,6 +153,8 @@ const char *row_exemption(const struct opcode *row);
 const char *native_open(void);
 struct host_modes native_modes(void);
 void native_run(const struct test_case *test, struct outcome *out);
+/* Whether a tick of the host's timer came in the last run: Linux' sigreturn does not give NT back. */
+bool native_was_disturbed(void);
 /* The w page at `linear` after the last run; pages go back to the pattern with native_restore. */
 uint8_t *native_page(uint32_t linear);
 

@@ -281,7 +281,7 @@ uint32_t tolerate(const struct test_case *test, const struct outcome *native, st
     if (!rules && (native->vector == VEC_AC) != (emulated->vector == VEC_AC)) {
         struct test_case later = *test; /* in a sequence: the instruction that faulted */
         uint64_t rip = native->vector == VEC_AC ? native->state.rip : emulated->state.rip;
-        struct decoder *decoder = decoder_create();
+        struct decoder *decoder = decoder_create(NULL);
         uint64_t at = rip - test->initial.rip;
         if (decoder && at > 0 && at < test->code_size &&
             decode(decoder, test->code + at, test->code_size - at, test->mode, &later.decoded) == DECODED) {

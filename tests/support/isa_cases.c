@@ -56,7 +56,7 @@ void isa_cases_in(const uint8_t *code, size_t size, unsigned mode, unsigned coun
 {
     struct decoded d;
 
-    if (!is_on() || (!decoder && !(decoder = decoder_create()))) {
+    if (!is_on() || (!decoder && !(decoder = decoder_create(NULL)))) {
         return;
     }
     for (size_t at = 0; count > 0 && decode(decoder, code + at, size - at, mode, &d) == DECODED; count--) {

@@ -43,6 +43,7 @@ static void rig_open(struct rig *rig)
     memcpy(rig->bios, code, sizeof code);
     memcpy(&rig->bios[0xfff0], "\xea\x00\x00\x00\xf0", 5);
     struct tick86_config config = { .ram = rig->ram,
+                                    .cpu_model = "qemu32", /* the packets below are of a 32-bit processor */
                                     .ram_bytes = RAM_SIZE,
                                     .vram = rig->vram,
                                     .vram_bytes = VRAM_SIZE,
