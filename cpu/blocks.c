@@ -6,6 +6,7 @@
  * record is found from the first one of its part of the arena. A full arena is flushed whole. */
 #include "cpu/blocks.h"
 
+#include "cpu/debug.h"
 #include "cpu/fuse.h"
 #include "cpu/mmu.h"
 #include "cpu/profile.h"
@@ -19,7 +20,8 @@ enum {
     HASH_SIZE = 1 << 16,
     PAGE_HASH_SIZE = 1 << 12,
     CODE_PAGES_MAX = 1 << 14,
-    SLOTS_PER_BLOCK_MAX = BLOCK_INSNS_MAX * 2 + 2 * LINK_SLOTS + 2
+    /* Of an instruction: one for a debugger, itself, its immediate. */
+    SLOTS_PER_BLOCK_MAX = BLOCK_INSNS_MAX * 3 + 2 * LINK_SLOTS + 2
 };
 
 #define NO_IDENT UINT64_MAX
@@ -135,6 +137,18 @@ void blocks_flush(struct cpu *cpu)
 
 /* ---- where code is ---- */
 
+static uint64_t code_linear(const struct cpu *cpu, uint64_t eip)
+{
+    return cpu->mode & MODE_CODE64 ? eip : (eip + cpu->seg[SEG_CS].base) & 0xffffffffu;
+}
+
+static uint64_t next_page_of(const struct cpu *cpu, uint64_t linear)
+{
+    uint64_t next = (linear | (GUEST_PAGE_SIZE - 1)) + 1;
+
+    return cpu->mode & MODE_CODE64 ? next : next & 0xffffffffu;
+}
+
 /* The bytes at a linear address, translated for fetching. */
 struct fetch {
     const uint8_t *host; /* NULL: not memory */
@@ -150,8 +164,10 @@ static uint64_t fetch_ident(const struct fetch *fetch)
 
 static bool fetch_at(struct cpu *cpu, uint64_t linear, struct fetch *fetch)
 {
+    if ((cpu->mode & MODE_CODE64) && !cpu_is_canonical(cpu, linear)) {
+        return cpu_fault_error(cpu, VEC_GP, 0);
+    }
     struct tlb_cold *cold = tlb_translate(cpu, linear, ACCESS_FETCH, cpu->cpl == 3);
-
     if (!cold) {
         return false;
     }
@@ -338,7 +354,7 @@ handler_fn *binding_select(const struct binding *binding, bool dead, enum form f
     if (!handler) {
         handler = binding->handlers[LIVE][form][size];
     }
-    if (!handler && (form == FORM_BD || form == FORM_BID || form == FORM_REG)) {
+    if (!handler && form != FORM_GENERIC) {
         handler = dead ? binding->handlers[DEAD][FORM_GENERIC][size] : NULL;
         if (!handler) {
             handler = binding->handlers[LIVE][FORM_GENERIC][size];
@@ -363,23 +379,44 @@ struct builder {
     uint16_t end_offset;
 };
 
+/* MOV with an address in the instruction that is no sign-extended doubleword. */
+static bool is_absolute64(const struct decoded *d)
+{
+    return d->is_memory && !d->has_modrm && d->address_size == 2 && d->displacement != wide((uint32_t)d->displacement);
+}
+
+/* FS and GS in 64-bit code: their base becomes the index of the address, unless there is one already. */
+static bool takes_base(const struct decoded *d)
+{
+    return d->has_override && d->segment >= SEG_FS && d->segment <= SEG_GS && d->opcode->binding != &bind_lea;
+}
+
 static enum form form_of(const struct decoded *d, unsigned mode)
 {
-    bool is_flat = (mode & MODE_FLAT) && d->address_size == 1 && d->segment != SEG_CS && d->segment < SEG_FS;
+    bool is_long = (mode & MODE_CODE64) != 0;
+    bool is_flat = (mode & MODE_FLAT) && d->address_size == (is_long ? 2 : 1) && d->segment != SEG_CS &&
+                   (is_long ? !takes_base(d) || d->index == REG_NIL : d->segment < SEG_FS);
 
     if (d->is_memory && !(d->opcode->attributes & OP_XLAT)) {
-        return !is_flat ? FORM_GENERIC : d->index == REG_NIL ? FORM_BD : FORM_BID;
+        if (!is_flat || is_absolute64(d)) {
+            return FORM_GENERIC;
+        }
+        if (is_long) {
+            return d->index == REG_NIL && !takes_base(d) ? FORM_LBD : FORM_LBID;
+        }
+        return d->index == REG_NIL ? FORM_BD : FORM_BID;
     }
     if (d->opcode->attributes & OP_STACK) {
-        return (mode & (MODE_FLAT | MODE_STACK32)) == (MODE_FLAT | MODE_STACK32) ? FORM_REG : FORM_GENERIC;
+        unsigned stack = is_long ? MODE_FLAT : MODE_FLAT | MODE_STACK32;
+        return (mode & stack) == stack ? FORM_REG : FORM_GENERIC;
     }
     return FORM_REG;
 }
 
 /* The record number of a register operand: an index, or a byte offset for 8-bit registers. */
-static uint8_t register_field(unsigned number, unsigned size)
+static uint8_t register_field(const struct decoded *d, unsigned number, unsigned size)
 {
-    return size == BITS8 ? byte_register_offset(number, false) : (uint8_t)number;
+    return size == BITS8 ? byte_register_offset(number, d->rex != 0) : (uint8_t)number;
 }
 
 static bool operand_register(const struct decoded *d, unsigned k, uint8_t *field)
@@ -393,23 +430,32 @@ static bool operand_register(const struct decoded *d, unsigned k, uint8_t *field
         if (d->is_memory) {
             return false;
         }
-        *field = register_field(d->modrm & 7, size);
+        *field = register_field(d, d->rm, size);
         return true;
     case KIND_Q:
-    case KIND_W:
         if (d->is_memory) {
             return false;
         }
         *field = d->modrm & 7;
         return true;
-    case KIND_N:
+    case KIND_W:
+        if (d->is_memory) {
+            return false;
+        }
+        *field = d->rm;
+        return true;
     case KIND_U:
     case KIND_RR:
+        *field = d->rm;
+        return true;
+    case KIND_N:
         *field = d->modrm & 7;
         return true;
     case KIND_P:
-    case KIND_V:
         *field = (d->modrm >> 3) & 7;
+        return true;
+    case KIND_V:
+        *field = d->reg;
         return true;
     case KIND_ST:
         if (code->number == 8) {
@@ -418,21 +464,23 @@ static bool operand_register(const struct decoded *d, unsigned k, uint8_t *field
         *field = d->modrm & 7;
         return true;
     case KIND_G:
-        *field = register_field((d->modrm >> 3) & 7, size);
+        *field = register_field(d, d->reg, size);
         return true;
-    case KIND_S:
     case KIND_C:
     case KIND_D:
+        *field = d->reg;
+        return true;
+    case KIND_S:
         *field = (d->modrm >> 3) & 7;
         return true;
     case KIND_Z:
-        *field = register_field(d->opcode_byte & 7, size);
+        *field = register_field(d, opcode_register(d), size);
         return true;
     case KIND_FIXED:
         if (k > 0 && (code->size == SIZE_B ? code->number == REG_CX : code->size == SIZE_W)) {
             return false; /* CL and DX are known to the handler */
         }
-        *field = register_field(code->number, size);
+        *field = register_field(d, code->number, size);
         return true;
     case KIND_SEG:
         *field = code->number;
@@ -454,22 +502,61 @@ static bool has_immediate(const struct decoded *d)
     return false;
 }
 
+/* MOV r64, imm64 whose immediate is no sign-extended doubleword. */
+static bool is_wide_immediate(const struct decoded *d)
+{
+    return !d->is_memory && d->size == BITS64 && has_immediate(d) && d->immediate != wide((uint32_t)d->immediate);
+}
+
 static unsigned slots_needed(const struct decoded *d)
 {
     uint8_t first = operand_codes[d->opcode->operands[0]].kind;
 
-    return (d->is_memory && has_immediate(d)) || first == KIND_A ? 2 : 1;
+    return (d->is_memory && has_immediate(d)) || first == KIND_A || is_wide_immediate(d) || is_absolute64(d) ? 2 : 1;
 }
 
+/* Does nothing; also stands behind an instruction with a 64-bit absolute address. */
 static HANDLER(h_shift_by_0)
 {
+    NEXT(1);
+}
+/* In 64-bit code a 32-bit register loses its upper half all the same. */
+static HANDLER(h_shift_by_0_32)
+{
+    set_reg32(cpu, insn->r1, reg32(cpu, insn->r1));
     NEXT(1);
 }
 
 /* A shift or rotation by an immediate (C0, C1): the count is masked; 0 leaves register and flags alone. */
 static bool shifts_by_0(const struct decoded *d)
 {
-    return d->opcode->map == MAP_1B && (d->opcode_byte & 0xfe) == 0xc0 && !d->is_memory && (d->immediate & 31) == 0;
+    return d->opcode->map == MAP_1B && (d->opcode_byte & 0xfe) == 0xc0 && !d->is_memory &&
+           (d->immediate & (d->size == BITS64 ? 63 : 31)) == 0;
+}
+
+/* The memory operand's half of a record. */
+static void lower_memory(struct insn *insn, const struct draft *draft, enum form form)
+{
+    const struct decoded *d = &draft->decoded;
+
+    insn->r2 = d->base;
+    insn->r3 = d->index;
+    insn->d = (uint32_t)d->displacement;
+    if (d->is_relative) {
+        /* Relative to the page that runs. */
+        insn->r2 = REG_PAGE;
+        insn->d += draft->offset + draft->decoded.length;
+    }
+    if (form == FORM_LBID && takes_base(d)) {
+        insn->r3 = (uint8_t)(d->segment - SEG_FS + REG_FS_BASE);
+        insn->sc = (uint8_t)(SEG_DS << 2 | d->address_size << 5);
+    }
+    if (is_absolute64(d)) {
+        insn->sc = (uint8_t)(d->segment << 2 | 3 << 5);
+        insn[1] = (struct insn){ .handler = h_shift_by_0, .d = (uint32_t)(d->displacement >> 32) };
+    } else if (slots_needed(d) == 2) {
+        insn[1] = (struct insn){ .d = (uint32_t)d->immediate };
+    }
 }
 
 /* Fills in a record. Register operands go to r1, r2 in order; a memory operand takes r2, r3, sc and d. */
@@ -492,16 +579,15 @@ static void lower(struct insn *insn, const struct draft *draft, enum form form, 
     }
     insn->sc = (uint8_t)(d->scale | d->segment << 2 | d->address_size << 5);
     if (d->is_memory) {
-        insn->r2 = d->base;
-        insn->r3 = d->index;
-        insn->d = d->displacement;
-        if (slots_needed(d) == 2) {
-            insn[1] = (struct insn){ .d = (uint32_t)d->immediate };
-        }
+        lower_memory(insn, draft, form);
     } else {
         insn->d = (uint32_t)d->immediate;
         if (shifts_by_0(d)) {
-            insn->handler = h_shift_by_0;
+            insn->handler = d->size == BITS32 ? h_shift_by_0_32 : h_shift_by_0;
+        }
+        if (is_wide_immediate(d)) {
+            insn->handler = h_mov_rq;
+            insn[1] = (struct insn){ .d = (uint32_t)(d->immediate >> 32) };
         }
         if (operand_codes[d->opcode->operands[0]].kind == KIND_A) {
             insn[1] = (struct insn){ .d = d->immediate2 };
@@ -528,10 +614,13 @@ static bool draft_block(struct builder *b, uint64_t eip, const struct fetch *fet
     uint8_t bytes[INSTRUCTION_MAX];
     const struct cpu *cpu = b->cpu;
     unsigned offset = (unsigned)(fetch->physical & (GUEST_PAGE_SIZE - 1));
-    uint64_t limit = cpu->seg[SEG_CS].limit;
+    uint64_t limit = b->mode & MODE_CODE64 ? UINT64_MAX : cpu->seg[SEG_CS].limit;
 
     for (b->count = 0; b->count < b->limit && offset < GUEST_PAGE_SIZE && !b->ends;) {
         struct draft *draft = &b->drafts[b->count];
+        if (b->count > 0 && debug_stops_at(cpu, offset)) {
+            break;
+        }
         unsigned room = GUEST_PAGE_SIZE - offset, consumed = offset - (unsigned)(fetch->physical & 4095);
         unsigned available = room < INSTRUCTION_MAX ? room : INSTRUCTION_MAX;
         const uint8_t *source = bytes;
@@ -634,11 +723,15 @@ static unsigned emit_block(struct builder *b, union slot *slots, struct block *b
         if (written != 0 && !draft->decoded.is_memory) {
             refine_shift(draft, &needed, &certain);
         }
-        dead[k] = b->cpu->use_block_cache && written != 0 && (written & live) == 0;
+        dead[k] = b->cpu->use_block_cache && !debug_is_exact(b->cpu) && written != 0 && (written & live) == 0;
         live = (uint8_t)((live & ~certain) | needed);
     }
     for (unsigned k = 0; k < b->count; k++) {
         const struct draft *draft = &b->drafts[k];
+        unsigned looks = debug_record(b->cpu, draft->offset, k == 0);
+        if (looks) {
+            slots[used++].insn = (struct insn){ .handler = h_debug, .d = looks };
+        }
         struct insn *insn = &slots[used].insn;
         block->slot_of[k] = (uint16_t)used;
         block->boundaries[k] = draft->offset;
@@ -688,7 +781,7 @@ static unsigned emit_block(struct builder *b, union slot *slots, struct block *b
                              fuse_links(slots, block->slot_of, k));
         }
     }
-    if (b->cpu->use_block_cache && !is_scratch) {
+    if (b->cpu->use_block_cache && !is_scratch && !debug_is_exact(b->cpu)) {
         fuse_block(b->cpu->blocks->fuser, slots, block->slot_of, b->count);
     }
     return used;
@@ -698,7 +791,7 @@ static unsigned emit_block(struct builder *b, union slot *slots, struct block *b
 static bool draft_at(struct cpu *cpu, struct builder *b, uint64_t eip, struct fetch *fetch, struct fetch *second,
                      bool *crosses)
 {
-    uint64_t linear = (eip + cpu->seg[SEG_CS].base) & 0xffffffffu;
+    uint64_t linear = code_linear(cpu, eip);
 
     *crosses = false;
     if (!fetch_at(cpu, linear, fetch)) {
@@ -707,7 +800,7 @@ static bool draft_at(struct cpu *cpu, struct builder *b, uint64_t eip, struct fe
     if (draft_block(b, eip, fetch, NULL)) {
         return true;
     }
-    uint64_t next_page = ((linear | (GUEST_PAGE_SIZE - 1)) + 1) & 0xffffffffu;
+    uint64_t next_page = next_page_of(cpu, linear);
     if (!fetch_at(cpu, next_page, second)) {
         return false;
     }
@@ -784,7 +877,7 @@ static const struct block *block_build(struct cpu *cpu, uint64_t eip)
     cache->slots_used += emit_block(&b, slots, block, false);
     if (cpu->profile) {
         unsigned start = block->boundaries[0], size = block->boundaries[block->count] - start;
-        slots[0].insn.d = profile_add_block(cpu->profile, (eip + cpu->seg[SEG_CS].base) & 0xffffffffu, block->mode,
+        slots[0].insn.d = profile_add_block(cpu->profile, code_linear(cpu, eip), block->mode,
                                             fetch.host, crosses ? GUEST_PAGE_SIZE - start : size);
     }
     for (size_t chunk = ((size_t)(slots - cache->arena) + CHUNK_SLOTS - 1) / CHUNK_SLOTS;
@@ -806,7 +899,7 @@ static const struct block *block_build(struct cpu *cpu, uint64_t eip)
 const struct block *block_find(struct cpu *cpu, uint64_t eip, bool *uncacheable)
 {
     struct block_cache *cache = cpu->blocks;
-    uint64_t linear = (eip + cpu->seg[SEG_CS].base) & 0xffffffffu;
+    uint64_t linear = code_linear(cpu, eip);
     uint64_t page_last = eip | 0;
     struct fetch fetch, second;
 
@@ -833,7 +926,7 @@ const struct block *block_find(struct cpu *cpu, uint64_t eip, bool *uncacheable)
             continue;
         }
         if (block->second_ident != NO_IDENT) {
-            uint64_t next_page = ((linear | (GUEST_PAGE_SIZE - 1)) + 1) & 0xffffffffu;
+            uint64_t next_page = next_page_of(cpu, linear);
             if (!fetch_at(cpu, next_page, &second)) {
                 return NULL;
             }
@@ -852,12 +945,12 @@ const struct block *block_find(struct cpu *cpu, uint64_t eip, bool *uncacheable)
         if (!draft_at(cpu, &b, eip, &fetch, &second, &crosses)) {
             return NULL;
         }
-        if (crosses && (!second.memory || cpu->seg[SEG_CS].limit < page_last)) {
+        if (crosses && (!second.memory || (!(cpu->mode & MODE_CS_FLAT) && cpu->seg[SEG_CS].limit < page_last))) {
             *uncacheable = true;
             return NULL;
         }
         if (crosses) {
-            fetch_page_seen(cpu, ((linear | (GUEST_PAGE_SIZE - 1)) + 1) & 0xffffffffu);
+            fetch_page_seen(cpu, next_page_of(cpu, linear));
         }
     }
     return block_build(cpu, eip);
@@ -903,7 +996,7 @@ static uint32_t current_token(const struct cpu *cpu, uint64_t linear, const stru
 
 void remember_jump(struct cpu *cpu, uint64_t eip, const struct block *block)
 {
-    uint64_t linear = (eip + cpu->seg[SEG_CS].base) & 0xffffffffu;
+    uint64_t linear = code_linear(cpu, eip);
     struct jump_entry *entry = &cpu->jump_cache[((uint32_t)eip ^ (uint32_t)eip >> 14) & (JUMP_ENTRIES - 1)];
 
     *entry = (struct jump_entry){ eip | cpu->jump_key_base, block->first, current_token(cpu, linear, block), block->count,
@@ -912,7 +1005,7 @@ void remember_jump(struct cpu *cpu, uint64_t eip, const struct block *block)
 
 static uint64_t mask_eip(const struct cpu *cpu, uint64_t eip)
 {
-    return eip & (cpu->mode & MODE_CODE32 ? 0xffffffffu : 0xffffu);
+    return eip & code_mask(cpu);
 }
 
 /* Charges for the block found for cpu->rip and gives its first record; NULL when the deadline lies in it. */
@@ -922,21 +1015,21 @@ static const struct insn *enter_block(struct cpu *cpu, const struct block *block
         return NULL;
     }
     cpu->remaining -= block->count;
-    cpu->page_eip = cpu->rip - block->boundaries[0];
+    cpu->gpr[REG_PAGE] = cpu->rip - block->boundaries[0];
     return block->first;
 }
 
 const struct insn *link_exit(struct cpu *cpu, const struct link *link)
 {
     cpu->remaining += link->count;
-    cpu->rip = mask_eip(cpu, cpu->page_eip + (uint64_t)(int64_t)link->target);
+    cpu->rip = mask_eip(cpu, cpu->gpr[REG_PAGE] + (uint64_t)(int64_t)link->target);
     return NULL;
 }
 
 const struct insn *jump_exit(struct cpu *cpu, const struct jump_entry *entry)
 {
     cpu->remaining += entry->count;
-    cpu->rip = (uint32_t)entry->key;
+    cpu->rip = entry->key ^ cpu->jump_key_base;
     return NULL;
 }
 
@@ -962,8 +1055,8 @@ static NOINLINE const struct insn *resolve_jump(struct cpu *cpu)
 static NOINLINE const struct insn *resolve_link(struct cpu *cpu, const struct insn *insn)
 {
     union slot *link = (union slot *)(void *)(uintptr_t)insn - 1;
-    uint64_t eip = mask_eip(cpu, cpu->page_eip + (uint64_t)(int64_t)link->link.target);
-    uint64_t source = cpu->page_eip;
+    uint64_t eip = mask_eip(cpu, cpu->gpr[REG_PAGE] + (uint64_t)(int64_t)link->link.target);
+    uint64_t source = cpu->gpr[REG_PAGE];
     uint32_t count_before = cpu->blocks->block_count;
     bool uncacheable;
 
@@ -987,8 +1080,8 @@ static NOINLINE const struct insn *resolve_link(struct cpu *cpu, const struct in
             link->link.next = block->first;
             link->link.count = block->count;
         } else if (cpu->mode & MODE_CS_FLAT) {
-            uint64_t linear = (eip + cpu->seg[SEG_CS].base) & 0xffffffffu;
-            link[1].insn.handler = h_link_cross;
+            uint64_t linear = code_linear(cpu, eip);
+            link[1].insn.handler = cpu->mode & MODE_CODE64 ? h_link_cross64 : h_link_cross;
             link[1].insn.d = current_token(cpu, linear, block);
             link[2].cross = (struct cross){ block->first, (uint32_t)source, (uint32_t)(source >> 32) };
             link->link.count = block->count;
@@ -1022,10 +1115,26 @@ HANDLER(h_link_cross)
     const struct cross *cross = &link[2].cross;
 
     if (LIKELY((insn->d == cpu->fetch_token[0] || insn->d == cpu->fetch_token[1]) &&
-               cross->source_low == (uint32_t)cpu->page_eip &&
-               cross->source_high == (uint32_t)(cpu->page_eip >> 32))) {
-        cpu->page_eip = (cpu->page_eip + (uint64_t)(int64_t)(link->link.target & ~(int32_t)(GUEST_PAGE_SIZE - 1))) &
+               cross->source_low == (uint32_t)cpu->gpr[REG_PAGE] &&
+               cross->source_high == (uint32_t)(cpu->gpr[REG_PAGE] >> 32))) {
+        cpu->gpr[REG_PAGE] = (cpu->gpr[REG_PAGE] + (uint64_t)(int64_t)(link->link.target & ~(int32_t)(GUEST_PAGE_SIZE - 1))) &
                         0xffffffffu;
+        GO(cross->next);
+    }
+    cpu->remaining += link->link.count;
+    TAIL(h_link_unresolved);
+}
+
+/* The same where EIP has 64 bits. */
+HANDLER(h_link_cross64)
+{
+    const union slot *link = (const union slot *)(const void *)insn - 1;
+    const struct cross *cross = &link[2].cross;
+
+    if (LIKELY((insn->d == cpu->fetch_token[0] || insn->d == cpu->fetch_token[1]) &&
+               cross->source_low == (uint32_t)cpu->gpr[REG_PAGE] &&
+               cross->source_high == (uint32_t)(cpu->gpr[REG_PAGE] >> 32))) {
+        cpu->gpr[REG_PAGE] += (uint64_t)(int64_t)(link->link.target & ~(int32_t)(GUEST_PAGE_SIZE - 1));
         GO(cross->next);
     }
     cpu->remaining += link->link.count;
@@ -1041,7 +1150,7 @@ HANDLER(h_scratch_end)
 {
     const struct link *link = LINK_AT(1);
 
-    cpu->rip = mask_eip(cpu, cpu->page_eip + (uint64_t)(int64_t)link->target);
+    cpu->rip = mask_eip(cpu, cpu->gpr[REG_PAGE] + (uint64_t)(int64_t)link->target);
     return NULL;
 }
 
@@ -1050,7 +1159,7 @@ HANDLER(h_stale)
     const struct block *block = block_of(cpu, insn);
 
     cpu->remaining += block->count;
-    cpu->rip = mask_eip(cpu, cpu->page_eip + block->boundaries[0]);
+    cpu->rip = mask_eip(cpu, cpu->gpr[REG_PAGE] + block->boundaries[0]);
     struct jump_entry *entry = &cpu->jump_cache[((uint32_t)cpu->rip ^ (uint32_t)cpu->rip >> 14) & (JUMP_ENTRIES - 1)];
     if (entry->next == insn) {
         entry->key = UINT64_MAX; /* or the dispatcher would come straight back */

@@ -46,6 +46,8 @@ unsigned block_ordinal(const struct block *block, const struct insn *insn);
 /* Resolves a link, or finds that a link leaving the page is out of date. */
 HANDLER(h_link_unresolved);
 HANDLER(h_link_cross);
+HANDLER(h_link_cross64);
+extern const struct binding bind_lea;
 /* Ends of blocks. */
 HANDLER(h_fall);         /* no terminator: goes to the link behind it */
 HANDLER(h_scratch_end);  /* leaves with EIP after the last instruction */

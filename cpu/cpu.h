@@ -8,6 +8,7 @@
 #define CPU_CPU_H
 
 #include "cpu/float80.h"
+#include "cpu/model.h"
 #include "mem/clock.h"
 #include "mem/log.h"
 #include "mem/space.h"
@@ -19,7 +20,13 @@
 
 /* ---- registers ---- */
 
-enum { REG_AX, REG_CX, REG_DX, REG_BX, REG_SP, REG_BP, REG_SI, REG_DI, REG_NIL = 16, REG_COUNT = 17 };
+/* Behind the architectural registers stand values that memory operands of 64-bit code may have as base or index: always 0, the
+ * bases of FS and GS, and the address of the page that runs, for addresses relative to RIP. */
+enum {
+    REG_AX, REG_CX, REG_DX, REG_BX, REG_SP, REG_BP, REG_SI, REG_DI,
+    REG_NIL = 16, REG_STATE_COUNT = 17,
+    REG_FS_BASE = 17, REG_GS_BASE, REG_PAGE, REG_COUNT
+};
 
 enum segment_index { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_LDTR, SEG_TR, SEG_COUNT, SEG_NONE = 7 };
 
@@ -101,9 +108,18 @@ struct table_register {
 #define CR4_PCE UINT32_C(0x100)
 #define CR4_OSFXSR UINT32_C(0x200)
 #define CR4_OSXMMEXCPT UINT32_C(0x400)
+#define CR4_UMIP UINT32_C(0x800)
+#define CR4_LA57 UINT32_C(0x1000)
+#define CR4_FSGSBASE UINT32_C(0x10000)
+#define CR4_PCIDE UINT32_C(0x20000)
 #define CR4_OSXSAVE UINT32_C(0x40000)
+#define CR4_SMEP UINT32_C(0x100000)
+#define CR4_SMAP UINT32_C(0x200000)
+#define CR4_PKE UINT32_C(0x400000)
 #define XCR0_X87 UINT64_C(1)
 #define XCR0_SSE UINT64_C(2)
+#define XCR0_AVX UINT64_C(4)
+#define XCR0_PKRU UINT64_C(0x200)
 #define EFER_SCE UINT64_C(0x001)
 #define EFER_LME UINT64_C(0x100)
 #define EFER_LMA UINT64_C(0x400)
@@ -148,6 +164,7 @@ struct insn;
 struct block_cache;
 struct decoder;
 struct profile;
+struct cpu_debug;
 
 /* A handler executes one record and tail-calls the next one's handler, or returns NULL to leave to the dispatcher. Built
  * without tail calls it returns the next record instead, and a loop calls that; see handler.h. */
@@ -165,7 +182,8 @@ struct insn {
 
 /* ---- translation look-aside buffer ---- */
 
-enum { TLB_ENTRIES = 1024, TLB_MODES = 2 /* supervisor, user */ };
+/* Supervisor; user; supervisor that may touch user pages in spite of CR4.SMAP, as EFLAGS.AC is set. */
+enum { TLB_ENTRIES = 1024, TLB_SUPERVISOR = 0, TLB_USER, TLB_SUPERVISOR_AC, TLB_MODES };
 
 /* Tags hold the linear page address when that kind of access may go straight to host memory at (linear + addend), and
  * TLB_INVALID otherwise, which no address ever compares equal to, not even with its low four bits kept (aligned accesses).
@@ -191,7 +209,8 @@ struct tlb_cold {
     bool is_global;
     bool may_read;
     bool is_watched;   /* a data breakpoint lies in it */
-    bool is_large;     /* a piece of a page of 2 or 4 MiB */
+    bool is_apic;      /* registers of the local APIC */
+    uint8_t large_shift; /* log2 of the size of the large page that it is a part of, or 0 */
 };
 
 struct jump_entry {
@@ -237,6 +256,20 @@ enum cpu_state {
     CPU_WAIT_SIPI /* an application processor after RESET# or INIT, until a start-up message (SDM vol. 3, 9.4) */
 };
 
+/* The local APIC as its processor reaches it. Offsets are in its page, MSRs counted from 800h; false means #GP. */
+struct cpu_apic {
+    uint64_t (*read)(void *context, unsigned offset, unsigned size);
+    void (*write)(void *context, unsigned offset, unsigned size, uint64_t value);
+    bool (*read_msr)(void *context, unsigned index, uint64_t *value);
+    bool (*write_msr)(void *context, unsigned index, uint64_t value);
+    bool (*set_base)(void *context, uint64_t base); /* IA32_APIC_BASE */
+    uint64_t (*deadline)(void *context);            /* IA32_TSC_DEADLINE */
+    void (*set_deadline)(void *context, uint64_t tsc);
+    void (*tsc_changed)(void *context);
+    unsigned (*cr8)(void *context);
+    void (*set_cr8)(void *context, unsigned value);
+};
+
 /* What the CPU asks of the board. */
 struct cpu_board {
     void *context;
@@ -246,13 +279,17 @@ struct cpu_board {
     struct clock *clock;
     struct log *log;
     void (*ferr)(void *context, bool level); /* FERR# changed; NULL: not connected */
+    const struct cpu_model *model;           /* copied; NULL: the default */
     void (*spin)(void *context);             /* PAUSE: others might run; NULL: there are none */
     bool is_application;                     /* not the bootstrap processor */
+    const struct cpu_apic *apic;             /* NULL: there is none */
+    unsigned number, processor_count;        /* the APIC ID, and how many processors there are */
 };
 
 struct cpu {
     /* Hot: one or two cache lines. */
-    uint64_t gpr[REG_COUNT]; /* gpr[REG_NIL] is always 0 */
+    uint64_t gpr[REG_COUNT]; /* gpr[REG_NIL] is always 0; gpr[REG_PAGE] is the EIP of the start of the page that runs:
+                              * EIP = that + page offset; it and the bases behind REG_NIL are derived */
     /* Lazy status flags, see flags.h. */
     uint64_t flags_result, flags_x;
     int32_t remaining;       /* instructions until the deadline, those of the current block already taken off */
@@ -261,7 +298,6 @@ struct cpu {
     uint8_t cpl;
     uint8_t mode;            /* MODE_* bits of the current state; derived */
     struct tlb_entry *tlb;   /* of the current privilege; derived */
-    uint64_t page_eip;       /* EIP of the start of the page that runs: EIP = page_eip + page offset; derived */
     uint32_t fetch_token[2]; /* of non-global and global pages: a link or jump entry with another token is void; derived */
     struct jump_entry *jump_cache; /* derived */
     uint32_t eflags; /* FLAGS_SYSTEM bits and bit 1; status bits are in the lazy words and zero here */
@@ -273,7 +309,7 @@ struct cpu {
     uint64_t shadow_icount;   /* interrupts are held off while the count equals this (STI, MOV SS), ~0: never */
     struct segment seg[SEG_COUNT];
     struct table_register gdtr, idtr;
-    uint64_t cr2, cr3;
+    uint64_t cr2, cr3, cr8;
     uint32_t cr4;
     uint32_t debug_pending; /* DR6 bits of a #DB that is due */
     uint64_t efer;
@@ -288,10 +324,19 @@ struct cpu {
     uint64_t misc_enable, bios_sign_id;
     struct fpu fpu;
     union xmm_value xmm[XMM_COUNT];
+    union xmm_value ymm_high[XMM_COUNT]; /* upper halves of the YMM registers */
     uint64_t xcr0;         /* state components that XSAVE manages: XCR0_X87, XCR0_SSE */
+    uint64_t star, lstar, cstar, fmask; /* SYSCALL */
+    uint64_t kernel_gs_base, tsc_aux, spec_ctrl;
+    uint64_t monitor_line, monitor_hash; /* MONITOR: physical address, and a hash of what was there */
     uint64_t random_state; /* of RDRAND and RDSEED: a function of the seed and of how often they ran */
     uint32_t mxcsr;
+    uint32_t pkru;
+    bool monitor_armed; /* MONITOR was executed and MWAIT not yet */
+    bool mwait_waits;   /* halted by MWAIT: a change of the line ends it too */
+    bool mwait_breaks;  /* as does an interrupt that IF holds off */
     uint8_t sse_pad_[3];
+    bool init_requested;   /* INIT# to itself, after this instruction */
     bool sse_is_blocked; /* CR0.EM or TS set, or CR4.OSFXSR clear; derived */
     bool intr_line;   /* level of INTR */
     bool nmi_line;    /* last level of NMI */
@@ -326,17 +371,23 @@ struct cpu {
 
     struct tlb_entry *tlb_arrays[TLB_MODES]; /* derived; owned */
     struct tlb_cold *tlb_cold[TLB_MODES];    /* derived; owned */
-    uint64_t large_regions[16];              /* derived; bit n: a large page was cached in the nth 4 MiB */
+    uint64_t large_regions[16];              /* derived; Bloom bits of 4 MiB in which a large page was cached */
+    uint64_t huge_regions;                   /* derived; the same of pages of 1 GiB */
     uint64_t *code_pages_seen;               /* derived; Bloom bits of linear pages that were fetched from */
     struct block_cache *blocks;              /* derived; owned */
     struct decoder *decoder;                 /* derived; owned */
     struct profile *profile;                 /* derived; owned; NULL: no profile is taken */
     struct cpu_board board;                  /* wired */
+    struct cpu_model model;                  /* wired */
     struct log_channel *log_channel;         /* wired */
+    const struct cpu_debug *debug;           /* wired; NULL: nobody debugs: debug.h */
     struct cpu_stats stats;                  /* derived */
+    uint64_t apic_page;                      /* derived; physical address of the local APIC's registers, or ~0 */
+    uint64_t debug_repeat_icount, debug_repeat_rip; /* at that count a repeated instruction goes on there; derived */
     struct cpu *next_peer;                   /* wired; ring of the processors that share memory */
     bool use_block_cache;                    /* wired */
-    uint8_t pad_end_[7];
+    bool debug_stop;                         /* a debugger wants cpu_run to return; derived */
+    uint8_t pad_end_[6];
 };
 extern const struct field cpu_fields[];
 
@@ -356,6 +407,9 @@ bool cpu_profile(struct cpu *cpu, struct error *err);
 
 /* RESET# (SDM vol. 3, 10.1.1): power-on values; is_init: INIT#, which keeps x87, MSRs of memory type and TSC. */
 void cpu_reset(struct cpu *cpu, bool is_init);
+
+/* Guest time at which the time-stamp counter has the value, or now when it is past it. */
+uint64_t cpu_tsc_to_ns(const struct cpu *cpu, uint64_t tsc);
 
 /* A start-up message: an application processor that waits for one begins at VV000h in real mode; others ignore it. */
 void cpu_start(struct cpu *cpu, uint8_t vector);
@@ -377,6 +431,8 @@ void cpu_look(struct cpu *cpu);
 void cpu_set_intr(struct cpu *cpu, bool level);
 void cpu_set_nmi(struct cpu *cpu, bool level);
 void cpu_set_a20(struct cpu *cpu, bool enabled);
+/* INIT# after the current instruction, for a processor that is inside of one; otherwise cpu_reset does. */
+void cpu_request_init(struct cpu *cpu);
 void cpu_set_ignne(struct cpu *cpu, bool level);
 /* True when an interrupt would wake it from HLT now. */
 bool cpu_has_work(const struct cpu *cpu);
@@ -386,8 +442,10 @@ bool cpu_is_idle(const struct cpu *cpu);
 /* Seeds RDRAND and RDSEED; RESET# keeps where the sequence is. */
 void cpu_seed_random(struct cpu *cpu, uint64_t seed);
 
-/* The physical map changed, or a page's flags: drop cached translations (and write permissions). */
+/* The physical map changed: drop cached translations. */
 void cpu_map_changed(struct cpu *cpu);
+/* Somebody wants to know of stores: the next one to each page takes the slow path. Translations stay what they are. */
+void cpu_revoke_writes(struct cpu *cpu);
 
 /* EFLAGS with status bits gathered. */
 uint32_t cpu_get_eflags(const struct cpu *cpu);

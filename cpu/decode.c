@@ -1,6 +1,7 @@
 /* decode.c - instruction decoding by the maps that opcodes.def spans. SDM vol. 2, chapter 2. */
 #include "cpu/decode.h"
 
+#include "cpu/model.h"
 #include "mem/error.h"
 
 #include <stdlib.h>
@@ -14,7 +15,7 @@ struct decoder {
     uint16_t *next; /* by row */
 };
 
-struct decoder *decoder_create(void)
+struct decoder *decoder_create(const struct cpu_model *model)
 {
     struct decoder *decoder = malloc(sizeof *decoder);
 
@@ -30,6 +31,9 @@ struct decoder *decoder_create(void)
     }
     for (size_t row = opcode_count; row-- > 0;) {
         const struct opcode *op = &opcodes[row];
+        if (model && !model_has(model, op->feature)) {
+            continue;
+        }
         for (unsigned k = 0; k < op->count; k++) {
             uint16_t *head = &decoder->first[op->map][op->byte + k];
             BUG_ON(op->count > 1 && *head != NO_ROW);
@@ -92,39 +96,42 @@ static void decode_address16(struct decoded *d, struct reader *r)
     d->index = indices[rm];
     if (mod == 0 && rm == 6) {
         d->base = REG_NIL;
-        d->displacement = (uint32_t)read_le(r, 2);
+        d->displacement = read_le(r, 2);
     } else if (mod == 1) {
-        d->displacement = (uint32_t)sign_extend(read8(r), 1);
+        d->displacement = sign_extend(read8(r), 1);
     } else if (mod == 2) {
-        d->displacement = (uint32_t)sign_extend(read_le(r, 2), 2);
+        d->displacement = sign_extend(read_le(r, 2), 2);
     }
     if (d->base == REG_BP && !d->has_override) {
         d->segment = SEG_SS;
     }
 }
 
-static void decode_address32(struct decoded *d, struct reader *r)
+/* 32- and 64-bit addresses; the latter sign-extend their displacement. */
+static void decode_address32(struct decoded *d, struct reader *r, bool is_64bit)
 {
-    unsigned mod = d->modrm >> 6, rm = d->modrm & 7;
+    unsigned mod = d->modrm >> 6, rm = d->modrm & 7, base = rm;
 
-    d->base = (uint8_t)rm;
+    d->base = d->rm;
     if (rm == 4) {
         uint8_t sib = read8(r);
-        d->base = sib & 7;
-        d->index = (sib >> 3) & 7;
+        base = sib & 7;
+        d->base = (uint8_t)(base | (d->rex & REX_B ? 8 : 0));
+        d->index = (uint8_t)((sib >> 3 & 7) | (d->rex & REX_X ? 8 : 0));
         d->scale = sib >> 6;
         if (d->index == 4) {
             d->index = REG_NIL;
             d->scale = 0;
         }
     }
-    if (mod == 0 && d->base == 5) {
+    if (mod == 0 && base == 5) {
         d->base = REG_NIL;
-        d->displacement = (uint32_t)read_le(r, 4);
+        d->displacement = sign_extend(read_le(r, 4), 4);
+        d->is_relative = is_64bit && rm == 5;
     } else if (mod == 1) {
-        d->displacement = (uint32_t)sign_extend(read8(r), 1);
+        d->displacement = sign_extend(read8(r), 1);
     } else if (mod == 2) {
-        d->displacement = (uint32_t)read_le(r, 4);
+        d->displacement = sign_extend(read_le(r, 4), 4);
     }
     if ((d->base == REG_SP || d->base == REG_BP) && !d->has_override) {
         d->segment = SEG_SS;
@@ -263,7 +270,7 @@ static void decode_immediates(struct decoded *d, struct reader *r)
             break;
         case KIND_O:
             d->is_memory = true;
-            d->displacement = (uint32_t)read_le(r, address_bytes);
+            d->displacement = read_le(r, address_bytes);
             break;
         default:
             break;
@@ -273,9 +280,12 @@ static void decode_immediates(struct decoded *d, struct reader *r)
 
 /* Picks the row for the opcode byte; NULL: undefined. Reads ModRM when the candidates have one. */
 static const struct opcode *find_row(const struct decoder *decoder, unsigned map, uint8_t byte, unsigned mandatory,
-                                     struct decoded *d, struct reader *r)
+                                     unsigned mode, struct decoded *d, struct reader *r)
 {
-    unsigned row = decoder->first[map][byte];
+    unsigned not_here = mode & MODE_CODE64 ? OP_NOT64 : OP_ONLY64;
+    /* 90h with REX.B exchanges R8 and rAX: the row of XCHG. */
+    bool is_xchg = map == MAP_1B && byte == 0x90 && (d->rex & REX_B);
+    unsigned row = decoder->first[map][is_xchg ? 0x91 : byte];
 
     if (row == NO_ROW) {
         return NULL;
@@ -283,10 +293,13 @@ static const struct opcode *find_row(const struct decoder *decoder, unsigned map
     if (uses_modrm(&opcodes[row])) {
         d->has_modrm = true;
         d->modrm = read8(r);
+        d->reg = (uint8_t)((d->modrm >> 3 & 7) | (d->rex & REX_R ? 8 : 0));
+        d->rm = (uint8_t)((d->modrm & 7) | (d->rex & REX_B ? 8 : 0));
     }
     for (; row != NO_ROW; row = decoder->next[row]) {
         const struct opcode *op = &opcodes[row];
-        if (op->prefix != PREFIX_ANY && op->prefix != mandatory) {
+        if ((op->prefix != PREFIX_ANY && op->prefix != mandatory) || (op->attributes & not_here) ||
+            ((op->attributes & OP_REX_W) && !(d->rex & REX_W))) {
             continue;
         }
         if (d->has_modrm && (!ext_matches(op, d->modrm) || !mod_matches(op, d->modrm))) {
@@ -305,9 +318,6 @@ static bool mode_allows(const struct decoded *d, unsigned mode)
     if ((op->attributes & OP_PROTECTED) && !(mode & MODE_PROTECTED)) {
         return false;
     }
-    if ((op->attributes & OP_NOT64) && (mode & MODE_CODE64)) {
-        return false;
-    }
     if (d->has_lock && !((op->attributes & OP_LOCKABLE) && d->is_memory && first_kind != KIND_G)) {
         return false;
     }
@@ -321,7 +331,12 @@ static bool mode_allows(const struct decoded *d, unsigned mode)
             }
             break;
         case KIND_C:
-            if (number == 1 || number > 4) {
+            if (d->rex & REX_R ? number != 0 : number == 1 || number > 4) {
+                return false; /* there are CR0, CR2 to CR4 and CR8 */
+            }
+            break;
+        case KIND_D:
+            if (d->rex & REX_R) {
                 return false;
             }
             break;
@@ -330,6 +345,30 @@ static bool mode_allows(const struct decoded *d, unsigned mode)
         }
     }
     return true;
+}
+
+static void set_sizes(struct decoded *d, unsigned mode, bool opsize_prefix, bool addrsize_prefix)
+{
+    if (mode & MODE_CODE64) {
+        d->operand_size = d->rex & REX_W ? 3 : opsize_prefix ? 1 : 2;
+        d->address_size = addrsize_prefix ? 1 : 2;
+    } else {
+        bool wide = (mode & MODE_CODE32) != 0;
+        d->operand_size = wide != opsize_prefix ? 2 : 1;
+        d->address_size = wide != addrsize_prefix ? 1 : 0;
+    }
+}
+
+/* Instructions whose operands are 64 bits without REX.W: near branches always (as on Intel processors 66h does nothing), the
+ * stack unless 66h makes them 16 bits; and control and debug registers (SDM vol. 2, 2.2.1.7, MOV). */
+static void force_size(struct decoded *d, bool opsize_prefix)
+{
+    uint32_t attributes = d->opcode->attributes;
+
+    if ((attributes & OP_BRANCH) || ((attributes & OP_DEF64) && !opsize_prefix) ||
+        operand_codes[d->opcode->operands[0]].kind == KIND_R || operand_codes[d->opcode->operands[1]].kind == KIND_R) {
+        d->operand_size = 3;
+    }
 }
 
 enum decode_result decode(const struct decoder *decoder, const uint8_t *bytes, size_t available, unsigned mode,
@@ -346,13 +385,21 @@ enum decode_result decode(const struct decoder *decoder, const uint8_t *bytes, s
     d->segment = SEG_DS;
     while (more && !r.is_short) {
         byte = read8(&r);
+        if ((mode & MODE_CODE64) && (byte & 0xf0) == 0x40) {
+            /* REX counts only right before the opcode (SDM vol. 2, 2.2.1). */
+            d->rex = byte;
+            continue;
+        }
         switch (byte) {
         case 0x26:
         case 0x2e:
         case 0x36:
         case 0x3e:
-            d->segment = (byte >> 3) & 3;
-            d->has_override = true;
+            /* Without effect in 64-bit mode. */
+            if (!(mode & MODE_CODE64)) {
+                d->segment = (byte >> 3) & 3;
+                d->has_override = true;
+            }
             break;
         case 0x64:
         case 0x65:
@@ -376,10 +423,9 @@ enum decode_result decode(const struct decoder *decoder, const uint8_t *bytes, s
             more = false;
             break;
         }
+        d->rex = more ? 0 : d->rex;
     }
-    bool wide = (mode & MODE_CODE32) != 0;
-    d->operand_size = wide != opsize_prefix ? 2 : 1;
-    d->address_size = wide != addrsize_prefix ? 1 : 0;
+    set_sizes(d, mode, opsize_prefix, addrsize_prefix);
     if (byte == 0x0f && !r.is_short) {
         map = MAP_0F;
         byte = read8(&r);
@@ -394,7 +440,7 @@ enum decode_result decode(const struct decoder *decoder, const uint8_t *bytes, s
                                     : PREFIX_NONE;
     d->opcode_byte = byte;
     if (!r.is_short) {
-        d->opcode = find_row(decoder, map, byte, mandatory, d, &r);
+        d->opcode = find_row(decoder, map, byte, mandatory, mode, d, &r);
     }
     if (d->opcode) {
         if (d->has_modrm && d->modrm < 0xc0 && operand_codes[d->opcode->operands[0]].kind != KIND_R &&
@@ -403,8 +449,11 @@ enum decode_result decode(const struct decoder *decoder, const uint8_t *bytes, s
             if (d->address_size == 0) {
                 decode_address16(d, &r);
             } else {
-                decode_address32(d, &r);
+                decode_address32(d, &r, (mode & MODE_CODE64) != 0);
             }
+        }
+        if (mode & MODE_CODE64) {
+            force_size(d, opsize_prefix);
         }
         decode_immediates(d, &r);
         if (d->opcode->attributes & OP_XLAT) {

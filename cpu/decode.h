@@ -79,7 +79,9 @@ enum {
     OP_DEF64 = 4096,    /* operand size defaults to 64 bits in 64-bit mode */
     OP_SIZED = 8192,    /* operand size matters though no operand says so */
     OP_XLAT = 16384,    /* implicit memory operand DS:[rBX + AL] */
-    OP_X87 = 32768      /* #NM and pending x87 errors first */
+    OP_X87 = 32768,     /* #NM and pending x87 errors first */
+    OP_REX_W = 1 << 16, /* the row is for REX.W only; it stands before the one that is for all */
+    OP_MOV_SEG = 1 << 17 /* reserved */
 };
 
 /* Status flags as the table names them. */
@@ -94,8 +96,9 @@ struct opcode {
     const struct binding *binding;
     uint8_t map, byte, count, prefix, ext;
     uint8_t operands[3]; /* indices into operand_codes */
-    uint16_t attributes;
+    uint32_t attributes;
     uint8_t flags_read, flags_written, flags_undefined;
+    uint16_t feature; /* enum feature: what the processor must have */
     const char *since;
 };
 
@@ -115,13 +118,16 @@ struct decoded {
     uint8_t repeat;       /* 0, F2h or F3h */
     bool has_lock;
     bool has_modrm;
+    bool is_relative; /* to RIP: the address of the next instruction is to be added to the displacement */
+    uint8_t rex;      /* 40h to 4Fh, or 0 */
+    uint8_t reg, rm;  /* fields of ModRM with REX.R and REX.B */
     bool is_memory;   /* the ModRM or moffs operand is in memory */
     uint8_t modrm;
     uint8_t segment;  /* of the memory operand: override or default; enum segment_index */
     bool has_override;
     uint8_t base, index, scale; /* REG_NIL when absent */
     uint8_t opcode_byte; /* the last one: its low bits name a register in some rows */
-    uint32_t displacement; /* sign-extended to the address size */
+    uint64_t displacement; /* sign-extended (64-bit absolute addresses: all of it) */
     uint64_t immediate;    /* sign-extended where the instruction does so; J: displacement; A: offset */
     uint16_t immediate2;   /* A: selector; ENTER: nesting level */
 };
@@ -133,8 +139,11 @@ enum decode_result {
     DECODE_MORE        /* the bytes end before the instruction does */
 };
 
-/* Builds the maps. NULL when out of memory. In debug builds an overlap in the table is a bug. */
-struct decoder *decoder_create(void);
+struct cpu_model;
+
+/* Builds the maps of the instructions that the model has (NULL: of all). NULL when out of memory. In debug builds an overlap in the
+ * table is a bug. */
+struct decoder *decoder_create(const struct cpu_model *model);
 void decoder_destroy(struct decoder *decoder);
 
 /* Decodes one instruction from `available` bytes in the given mode (MODE_CODE32, MODE_CODE64, MODE_PROTECTED count).
@@ -143,13 +152,21 @@ void decoder_destroy(struct decoder *decoder);
 enum decode_result decode(const struct decoder *decoder, const uint8_t *bytes, size_t available, unsigned mode,
                           struct decoded *out);
 
-/* Byte offset in cpu->gpr of an 8-bit register (AL CL DL BL AH CH DH BH). */
+enum { REX_B = 1, REX_X = 2, REX_R = 4, REX_W = 8 };
+
+/* The register that the low bits of the opcode name. */
+static inline unsigned opcode_register(const struct decoded *d)
+{
+    return (d->opcode_byte & 7u) | (d->rex & REX_B ? 8u : 0u);
+}
+
+/* Byte offset in cpu->gpr of an 8-bit register (AL CL DL BL AH CH DH BH; with REX SPL BPL SIL DIL for the last four). */
 static inline uint8_t byte_register_offset(unsigned number, bool has_rex)
 {
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    return (uint8_t)(number >= 4 && !has_rex ? (number - 4) * 8 + 6 : number * 8 + 7);
+    return (uint8_t)(number >= 4 && number < 8 && !has_rex ? (number - 4) * 8 + 6 : number * 8 + 7);
 #else
-    return (uint8_t)(number >= 4 && !has_rex ? (number - 4) * 8 + 1 : number * 8);
+    return (uint8_t)(number >= 4 && number < 8 && !has_rex ? (number - 4) * 8 + 1 : number * 8);
 #endif
 }
 

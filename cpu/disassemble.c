@@ -41,11 +41,22 @@ static const char *const sized_names[][4] = {
 
 static const char *register_name(unsigned number, unsigned size)
 {
-    static const char *const names[4][8] = { { "al", "cl", "dl", "bl", "ah", "ch", "dh", "bh" },
-                                             { "ax", "cx", "dx", "bx", "sp", "bp", "si", "di" },
-                                             { "eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi" },
-                                             { "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi" } };
-    return names[size & 3][number & 7];
+    static const char *const names[4][16] = {
+        { "al", "cl", "dl", "bl", "ah", "ch", "dh", "bh", "r8b", "r9b", "r10b", "r11b", "r12b", "r13b", "r14b", "r15b" },
+        { "ax", "cx", "dx", "bx", "sp", "bp", "si", "di", "r8w", "r9w", "r10w", "r11w", "r12w", "r13w", "r14w", "r15w" },
+        { "eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi", "r8d", "r9d", "r10d", "r11d", "r12d", "r13d", "r14d",
+          "r15d" },
+        { "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15" }
+    };
+    return names[size & 3][number & 15];
+}
+
+/* The same for a register operand: with REX the byte registers 4 to 7 are the low bytes. */
+static const char *operand_name(const struct decoded *d, unsigned number, unsigned size)
+{
+    static const char *const low[4] = { "spl", "bpl", "sil", "dil" };
+
+    return size == 0 && d->rex && number >= 4 && number < 8 ? low[number - 4] : register_name(number, size);
 }
 
 static const char *segment_name(unsigned number)
@@ -132,8 +143,8 @@ static const char *pointer_name(const struct decoded *d, unsigned code)
 
 static void put_displacement(struct writer *w, const struct decoded *d, bool is_alone)
 {
-    uint32_t mask = d->address_size == 0 ? 0xffff : 0xffffffff;
-    uint32_t value = d->displacement & mask;
+    uint64_t mask = d->address_size == 0 ? 0xffff : d->address_size == 1 ? 0xffffffff : ~UINT64_C(0);
+    uint64_t value = d->displacement & mask;
 
     if (is_alone) {
         put_number(w, value);
@@ -155,6 +166,9 @@ static void put_memory(struct writer *w, const struct decoded *d, unsigned code)
         put(w, "%s:", segment_name(d->segment));
     }
     put(w, "[");
+    if (d->is_relative) {
+        put(w, size == 3 ? "rip" : "eip");
+    }
     if (d->base != REG_NIL) {
         put(w, "%s", register_name(d->base, size));
     }
@@ -164,7 +178,7 @@ static void put_memory(struct writer *w, const struct decoded *d, unsigned code)
             put(w, "*%u", 1u << d->scale);
         }
     }
-    put_displacement(w, d, d->base == REG_NIL && d->index == REG_NIL);
+    put_displacement(w, d, d->base == REG_NIL && d->index == REG_NIL && !d->is_relative);
     put(w, "]");
 }
 
@@ -187,7 +201,7 @@ static uint64_t immediate_mask(unsigned size)
 
 static void put_register_or_memory(struct writer *w, const struct decoded *d, unsigned code)
 {
-    unsigned number = d->modrm & 7;
+    unsigned number = d->rm;
 
     if (d->is_memory) {
         put_memory(w, d, code);
@@ -196,14 +210,14 @@ static void put_register_or_memory(struct writer *w, const struct decoded *d, un
     switch (operand_codes[code].kind) {
     case KIND_Q:
     case KIND_N:
-        put(w, "mm%u", number);
+        put(w, "mm%u", number & 7);
         break;
     case KIND_W:
     case KIND_U:
         put(w, "xmm%u", number);
         break;
     default:
-        put(w, "%s", register_name(number, size_of(d, code)));
+        put(w, "%s", operand_name(d, number, size_of(d, code)));
         break;
     }
 }
@@ -211,7 +225,7 @@ static void put_register_or_memory(struct writer *w, const struct decoded *d, un
 static void put_operand(struct writer *w, const struct decoded *d, unsigned code, uint64_t eip)
 {
     const struct operand_code *o = &operand_codes[code];
-    unsigned reg = d->modrm >> 3 & 7, size = size_of(d, code);
+    unsigned reg = d->reg, size = size_of(d, code);
 
     switch (o->kind) {
     case KIND_E:
@@ -225,13 +239,13 @@ static void put_operand(struct writer *w, const struct decoded *d, unsigned code
         put_register_or_memory(w, d, code);
         break;
     case KIND_G:
-        put(w, "%s", register_name(reg, size));
+        put(w, "%s", operand_name(d, reg, size));
         break;
     case KIND_Z:
-        put(w, "%s", register_name(d->opcode_byte, size));
+        put(w, "%s", operand_name(d, opcode_register(d), size));
         break;
     case KIND_P:
-        put(w, "mm%u", reg);
+        put(w, "mm%u", reg & 7);
         break;
     case KIND_V:
         put(w, "xmm%u", reg);
@@ -260,7 +274,7 @@ static void put_operand(struct writer *w, const struct decoded *d, unsigned code
         put_memory(w, d, code);
         break;
     case KIND_S:
-        put(w, "%s", segment_name(reg));
+        put(w, "%s", segment_name(reg & 7));
         break;
     case KIND_C:
         put(w, "cr%u", reg);

@@ -102,11 +102,10 @@ static ALWAYS_INLINE uint32_t sign_extend_to_32(uint64_t value, unsigned bits)
     return bits == 8 ? (uint32_t)(int32_t)(int8_t)value : bits == 16 ? (uint32_t)(int32_t)(int16_t)value : (uint32_t)value;
 }
 
-/* A 64-bit result folded to 32 bits with the same ZF, SF, PF and bit 4. */
+/* A 64-bit result folded to 32 bits with the same ZF, SF, PF and bit 4. (Bits 8 and up of it may be set with the sign.) */
 static ALWAYS_INLINE uint32_t fold64(uint64_t result)
 {
-    return (uint32_t)(result & 0xff) | (uint32_t)((result & UINT64_C(0x7fffffffffffff00)) != 0) << 8 |
-           (uint32_t)(result >> 63) << 31;
+    return (uint32_t)(uint8_t)result | (uint32_t)(result >> 8 != 0) << 8 | ((uint32_t)(result >> 32) & 0x80000000u);
 }
 
 /* result = a + b + carry-in or a - b - borrow-in, `carry` out of the operand's top bit; x = a ^ b. */

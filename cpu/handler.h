@@ -61,10 +61,12 @@
 
 /* Forms of the memory operand. */
 enum form {
-    FORM_REG,     /* no memory operand; or a fast stack access on a flat 32-bit stack */
+    FORM_REG,     /* no memory operand; or a fast stack access on a flat 32-bit stack or in 64-bit code */
     FORM_GENERIC, /* any segment, any address size; every check */
     FORM_BD,      /* flat 32-bit [base + displacement] */
     FORM_BID,     /* flat 32-bit [base + index * scale + displacement] */
+    FORM_LBD,     /* the same with 64-bit addresses; base or index may be REG_FS_BASE, REG_GS_BASE, REG_PAGE */
+    FORM_LBID,
     FORM_COUNT
 };
 enum { LIVE, DEAD, LIVENESS_COUNT }; /* are the status flags it writes looked at by anybody? */
@@ -151,10 +153,22 @@ static ALWAYS_INLINE bool jump_matches(const struct cpu *cpu, const struct jump_
         if (UNLIKELY(cpu->remaining < 0)) {                                                                            \
             return jump_exit(cpu, entry_);                                                                             \
         }                                                                                                              \
-        cpu->page_eip = to_ - entry_->page_offset;                                                                     \
+        cpu->gpr[REG_PAGE] = to_ - entry_->page_offset;                                                                     \
         GO(entry_->next);                                                                                              \
     } while (0)
+/* The same with an entry that has been found to match. */
+#define GO_ENTRY(entry_, eip_)                                                                                         \
+    do {                                                                                                               \
+        cpu->remaining -= (entry_)->count;                                                                             \
+        if (UNLIKELY(cpu->remaining < 0)) {                                                                            \
+            return jump_exit(cpu, entry_);                                                                             \
+        }                                                                                                              \
+        cpu->gpr[REG_PAGE] = (eip_) - (entry_)->page_offset;                                                           \
+        GO((entry_)->next);                                                                                            \
+    } while (0)
 HANDLER(h_jump_miss);
+/* MOV r64, imm64 in two slots (int_move.c.inc), for the block builder. */
+HANDLER(h_mov_rq);
 const struct insn *jump_exit(struct cpu *cpu, const struct jump_entry *entry);
 
 /* End of a generic-form handler: memory-mapped registers, code overwritten or a debug trap may ask us to stop. */
@@ -231,6 +245,24 @@ static ALWAYS_INLINE uint32_t ea_flat(const struct cpu *cpu, const struct insn *
     }
     return ea;
 }
+/* A displacement or immediate of 32 bits, sign-extended as 64-bit operands have it. */
+static ALWAYS_INLINE uint64_t wide(uint32_t d) { return (uint64_t)(int64_t)(int32_t)d; }
+static ALWAYS_INLINE uint64_t ea_long(const struct cpu *cpu, const struct insn *insn, enum form form)
+{
+    uint64_t ea = cpu->gpr[insn->r2] + wide(insn->d);
+
+    if (form == FORM_LBID) {
+        ea += cpu->gpr[insn->r3] << (insn->sc & 3);
+    }
+    return ea;
+}
+static ALWAYS_INLINE bool form_is_long(enum form form) { return form == FORM_LBD || form == FORM_LBID; }
+
+/* Immediates by operand size. */
+static ALWAYS_INLINE uint8_t imm8(uint32_t d) { return (uint8_t)d; }
+static ALWAYS_INLINE uint16_t imm16(uint32_t d) { return (uint16_t)d; }
+static ALWAYS_INLINE uint32_t imm32(uint32_t d) { return d; }
+static ALWAYS_INLINE uint64_t imm64(uint32_t d) { return wide(d); }
 
 /* Offset of a generic memory operand, masked to its address size. */
 uint64_t ea_generic(const struct cpu *cpu, const struct insn *insn);
@@ -239,18 +271,63 @@ static inline enum segment_index ea_segment(const struct insn *insn)
     return (enum segment_index)((insn->sc >> 2) & 7);
 }
 
+/* Mask of the address size: 16, 32 or 64 bits (3: a 64-bit absolute address, see ea_generic). */
+static ALWAYS_INLINE uint64_t address_mask(const struct insn *insn)
+{
+    unsigned size = insn->sc >> 5 & 3;
+
+    return size == 0 ? 0xffff : size == 1 ? 0xffffffffu : ~UINT64_C(0);
+}
+/* Mask of the stack pointer, and the stack pointer set under it. */
+static inline uint64_t stack_mask(const struct cpu *cpu)
+{
+    return cpu->mode & MODE_CODE64 ? ~UINT64_C(0) : cpu->seg[SEG_SS].attributes & ATTR_DB ? 0xffffffffu : 0xffff;
+}
+static inline void stack_set(struct cpu *cpu, uint64_t value)
+{
+    uint64_t mask = stack_mask(cpu);
+
+    if (mask == 0xffff) {
+        set_reg16(cpu, REG_SP, (uint16_t)value);
+    } else {
+        cpu->gpr[REG_SP] = value & mask;
+    }
+}
+
 bool generic_read(struct cpu *cpu, const struct insn *insn, unsigned size, uint64_t *value);
 bool generic_write(struct cpu *cpu, const struct insn *insn, unsigned size, uint64_t value);
 /* Read for modification: the write that follows (generic_write) cannot fault. */
 bool generic_read_modify(struct cpu *cpu, const struct insn *insn, unsigned size, uint64_t *value);
-/* Pushes and pops through SS with every check; `size` is 2 or 4. stack_pop commits SP on success. */
+/* Pushes and pops through SS with every check; `size` is 2, 4 or 8. stack_pop commits SP on success. */
 bool stack_push(struct cpu *cpu, const struct insn *insn, unsigned size, uint64_t value);
 bool stack_pop(struct cpu *cpu, const struct insn *insn, unsigned size, uint64_t *value);
 
-static ALWAYS_INLINE const struct tlb_entry *tlb_at(const struct cpu *cpu, uint32_t linear)
+static ALWAYS_INLINE const struct tlb_entry *tlb_at(const struct cpu *cpu, uint64_t linear)
 {
     return (const struct tlb_entry *)(const void *)((const char *)cpu->tlb +
                                                      ((linear >> (GUEST_PAGE_SHIFT - 5)) & ((TLB_ENTRIES - 1) << 5)));
+}
+/* What the tag of an entry equals when `size` bytes at the address lie on its page. */
+static ALWAYS_INLINE uint64_t tag_of32(uint32_t ea, unsigned size) { return (ea + (size - 1)) & ~(GUEST_PAGE_SIZE - 1); }
+static ALWAYS_INLINE uint64_t tag_of64(uint64_t ea, unsigned size)
+{
+    return (ea + (size - 1)) & ~(uint64_t)(GUEST_PAGE_SIZE - 1);
+}
+/* Host address of an operand in a flat form; NULL when the TLB does not have it. */
+static ALWAYS_INLINE uint8_t *flat_host(struct cpu *cpu, const struct insn *insn, enum form form, unsigned size,
+                                        bool writes)
+{
+    if (form_is_long(form)) {
+        uint64_t ea = ea_long(cpu, insn, form);
+        const struct tlb_entry *entry = tlb_at(cpu, ea);
+        return LIKELY((writes ? entry->write_tag : entry->read_tag) == tag_of64(ea, size))
+                   ? (uint8_t *)(entry->addend + (uintptr_t)ea)
+                   : NULL;
+    }
+    uint32_t ea = ea_flat(cpu, insn, form);
+    const struct tlb_entry *entry = tlb_at(cpu, ea);
+    return LIKELY((writes ? entry->write_tag : entry->read_tag) == tag_of32(ea, size)) ? (uint8_t *)(entry->addend + ea)
+                                                                                       : NULL;
 }
 
 /* A read-modify-write in progress: where the flat forms will store. */
@@ -270,12 +347,11 @@ struct rmw {
             *value = (uint##bits##_t)wide;                                                                             \
             return true;                                                                                               \
         }                                                                                                              \
-        uint32_t ea = ea_flat(cpu, insn, form);                                                                        \
-        const struct tlb_entry *entry = tlb_at(cpu, ea);                                                               \
-        if (UNLIKELY(entry->read_tag != ((ea + (bits / 8 - 1)) & ~(GUEST_PAGE_SIZE - 1)))) {                           \
+        const uint8_t *host = flat_host(cpu, insn, form, bits / 8, false);                                             \
+        if (UNLIKELY(!host)) {                                                                                         \
             return false;                                                                                              \
         }                                                                                                              \
-        *value = host_load##bits((const uint8_t *)(entry->addend + ea));                                               \
+        *value = host_load##bits(host);                                                                                \
         return true;                                                                                                   \
     }                                                                                                                  \
     static ALWAYS_INLINE bool store##bits(struct cpu *cpu, const struct insn *insn, enum form form,                    \
@@ -284,12 +360,11 @@ struct rmw {
         if (form == FORM_GENERIC) {                                                                                    \
             return generic_write(cpu, insn, bits / 8, value);                                                          \
         }                                                                                                              \
-        uint32_t ea = ea_flat(cpu, insn, form);                                                                        \
-        const struct tlb_entry *entry = tlb_at(cpu, ea);                                                               \
-        if (UNLIKELY(entry->write_tag != ((ea + (bits / 8 - 1)) & ~(GUEST_PAGE_SIZE - 1)))) {                          \
+        uint8_t *host = flat_host(cpu, insn, form, bits / 8, true);                                                    \
+        if (UNLIKELY(!host)) {                                                                                         \
             return false;                                                                                              \
         }                                                                                                              \
-        host_store##bits((uint8_t *)(entry->addend + ea), value);                                                      \
+        host_store##bits(host, value);                                                                                 \
         return true;                                                                                                   \
     }                                                                                                                  \
     static ALWAYS_INLINE bool rmw_load##bits(struct cpu *cpu, const struct insn *insn, enum form form,                 \
@@ -304,12 +379,10 @@ struct rmw {
             *value = (uint##bits##_t)wide;                                                                             \
             return true;                                                                                               \
         }                                                                                                              \
-        uint32_t ea = ea_flat(cpu, insn, form);                                                                        \
-        const struct tlb_entry *entry = tlb_at(cpu, ea);                                                               \
-        if (UNLIKELY(entry->write_tag != ((ea + (bits / 8 - 1)) & ~(GUEST_PAGE_SIZE - 1)))) {                          \
+        rmw->host = flat_host(cpu, insn, form, bits / 8, true);                                                        \
+        if (UNLIKELY(!rmw->host)) {                                                                                    \
             return false;                                                                                              \
         }                                                                                                              \
-        rmw->host = (uint8_t *)(entry->addend + ea);                                                                   \
         *value = host_load##bits(rmw->host);                                                                           \
         return true;                                                                                                   \
     }                                                                                                                  \
@@ -367,7 +440,7 @@ GUEST_ACCESS(64)
 #define END_HANDLER(name)                                                                                              \
     static HANDLER(h_##name) { TAIL(t_##name); }
 
-/* A body with a memory operand: h_name_m generic, h_name_bd and h_name_bid flat. `slots` counts an extension slot. */
+/* A body with a memory operand: h_name_m generic, h_name_bd, h_name_bid, h_name_lbd and h_name_lbid flat. `slots` counts an extension slot. */
 #define MEMORY_FLAT(name, suffix, form, slots)                                                                         \
     STEP(name##_##suffix) { return b_##name(cpu, insn, form); }                                                        \
     STEP_HANDLER_OR(name##_##suffix, slots, h_##name##_m)
@@ -380,7 +453,23 @@ GUEST_ACCESS(64)
         NEXT_SLOW(slots);                                                                                              \
     }                                                                                                                  \
     MEMORY_FLAT(name, bd, FORM_BD, slots)                                                                              \
-    MEMORY_FLAT(name, bid, FORM_BID, slots)
+    MEMORY_FLAT(name, bid, FORM_BID, slots)                                                                            \
+    MEMORY_FLAT(name, lbd, FORM_LBD, slots)                                                                            \
+    MEMORY_FLAT(name, lbid, FORM_LBID, slots)
+/* The same by operand size: with 64-bit operands there are only long addresses. */
+#define MEMORY_8 MEMORY
+#define MEMORY_16 MEMORY
+#define MEMORY_32 MEMORY
+#define MEMORY_64(name, slots)                                                                                         \
+    static NOINLINE HANDLER(h_##name##_m)                                                                              \
+    {                                                                                                                  \
+        if (UNLIKELY(!b_##name(cpu, insn, FORM_GENERIC))) {                                                            \
+            return fault_exit(cpu, insn);                                                                              \
+        }                                                                                                              \
+        NEXT_SLOW(slots);                                                                                              \
+    }                                                                                                                  \
+    MEMORY_FLAT(name, lbd, FORM_LBD, slots)                                                                            \
+    MEMORY_FLAT(name, lbid, FORM_LBID, slots)
 /* A body that may fault and always takes the exact way (FORM_GENERIC). */
 #define SLOW(name)                                                                                                     \
     static HANDLER(h_##name)                                                                                           \

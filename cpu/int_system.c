@@ -2,6 +2,7 @@
  *
  * Thin handlers over system.h. SDM vol. 2, the instructions' pages; vol. 3, 2.8 (system instructions). */
 #include "cpu/bind.h"
+#include "cpu/debug.h"
 #include "cpu/flags.h"
 
 enum { FALLS_THROUGH = 1 + LINK_SLOTS };
@@ -28,16 +29,16 @@ static const struct insn *finish(struct cpu *cpu)
     }
 TRANSFER(jmpf_i16, far_jump(cpu, (uint16_t)insn[1].d, insn->d & 0xffff, 2))
 TRANSFER(jmpf_i32, far_jump(cpu, (uint16_t)insn[1].d, insn->d, 4))
-BIND_SIZED(jmpf_i)
+BIND_SIZED_32(jmpf_i)
 TRANSFER(callf_i16, far_call(cpu, (uint16_t)insn[1].d, insn->d & 0xffff, 2))
 TRANSFER(callf_i32, far_call(cpu, (uint16_t)insn[1].d, insn->d, 4))
-BIND_SIZED(callf_i)
+BIND_SIZED_32(callf_i)
 
 static bool read_far_pointer(struct cpu *cpu, const struct insn *insn, unsigned size, uint64_t *offset,
                              uint16_t *selector)
 {
     uint64_t ea = ea_generic(cpu, insn), value;
-    uint64_t mask = (insn->sc >> 5 & 3) == 0 ? 0xffff : 0xffffffffu;
+    uint64_t mask = address_mask(insn);
 
     if (!segment_read(cpu, ea_segment(insn), ea, size, offset) ||
         !segment_read(cpu, ea_segment(insn), (ea + size) & mask, 2, &value)) {
@@ -56,23 +57,36 @@ static bool far_through_memory(struct cpu *cpu, const struct insn *insn, unsigne
 }
 TRANSFER(jmpf_m16, far_through_memory(cpu, insn, 2, false))
 TRANSFER(jmpf_m32, far_through_memory(cpu, insn, 4, false))
+TRANSFER(jmpf_m64, far_through_memory(cpu, insn, 8, false))
 BIND_SIZED(jmpf_m)
 TRANSFER(callf_m16, far_through_memory(cpu, insn, 2, true))
 TRANSFER(callf_m32, far_through_memory(cpu, insn, 4, true))
+TRANSFER(callf_m64, far_through_memory(cpu, insn, 8, true))
 BIND_SIZED(callf_m)
 TRANSFER(retf16, far_return(cpu, 2, 0))
 TRANSFER(retf32, far_return(cpu, 4, 0))
+TRANSFER(retf64, far_return(cpu, 8, 0))
 BIND_SIZED(retf)
 TRANSFER(retf_i16, far_return(cpu, 2, (uint16_t)insn->d))
 TRANSFER(retf_i32, far_return(cpu, 4, (uint16_t)insn->d))
+TRANSFER(retf_i64, far_return(cpu, 8, (uint16_t)insn->d))
 BIND_SIZED(retf_i)
 TRANSFER(iret16, interrupt_return(cpu, 2))
 TRANSFER(iret32, interrupt_return(cpu, 4))
+TRANSFER(iret64, interrupt_return(cpu, 8))
 BIND_SIZED(iret)
 TRANSFER(sysenter, system_sysenter(cpu))
 BIND_ONE(sysenter, h_sysenter)
-TRANSFER(sysexit, system_sysexit(cpu))
-BIND_ONE(sysexit, h_sysexit)
+TRANSFER(sysexit32, system_sysexit(cpu, false))
+TRANSFER(sysexit64, system_sysexit(cpu, true))
+#define h_sysexit16 h_sysexit32
+BIND_SIZED(sysexit)
+TRANSFER(syscall, system_syscall(cpu))
+BIND_ONE(syscall, h_syscall)
+TRANSFER(sysret32, system_sysret(cpu, false))
+TRANSFER(sysret64, system_sysret(cpu, true))
+#define h_sysret16 h_sysret32
+BIND_SIZED(sysret)
 TRANSFER(int_i, interrupt_enter(cpu, (uint8_t)insn->d, INTERRUPT_SOFTWARE, false, 0, cpu->next_rip))
 BIND_ONE(int_i, h_int_i)
 TRANSFER(int3, interrupt_enter(cpu, VEC_BP, INTERRUPT_SOFTWARE_EXCEPTION, false, 0, cpu->next_rip))
@@ -201,6 +215,7 @@ static bool flags_image(struct cpu *cpu, unsigned size, uint32_t *image)
     }
 PUSHF(16)
 PUSHF(32)
+PUSHF(64)
 BIND_SIZED(pushf)
 
 /* Loads flags from a popped image by the rules of POPF (SDM vol. 2B, table 4-15). */
@@ -209,7 +224,7 @@ static bool flags_load(struct cpu *cpu, unsigned size, uint32_t image)
     uint32_t may = FLAGS_STATUS | FLAG_TF | FLAG_DF | FLAG_NT;
     uint32_t old = cpu_get_eflags(cpu);
 
-    if (size == 4) {
+    if (size != 2) {
         may |= FLAG_AC | FLAG_ID;
     }
     if (cpu_is_vm86(cpu)) {
@@ -261,6 +276,7 @@ static bool flags_load(struct cpu *cpu, unsigned size, uint32_t image)
     }
 POPF(16)
 POPF(32)
+POPF(64)
 BIND_SIZED(popf)
 
 /* ---- ports ---- */
@@ -273,7 +289,7 @@ BIND_SIZED(popf)
             return false;                                                                                              \
         }                                                                                                              \
         cpu->stats.io_accesses++;                                                                                      \
-        uint32_t value = ports_read(cpu->board.ports, port, bits / 8);                                                 \
+        uint32_t value = debug_port_read(cpu, port, bits / 8);                                                         \
         set_accumulator;                                                                                               \
         return true;                                                                                                   \
     }                                                                                                                  \
@@ -284,7 +300,7 @@ BIND_SIZED(popf)
             return false;                                                                                              \
         }                                                                                                              \
         cpu->stats.io_accesses++;                                                                                      \
-        ports_write(cpu->board.ports, port, bits / 8, accumulator);                                                    \
+        debug_port_write(cpu, port, bits / 8, accumulator);                                                           \
         return true;                                                                                                   \
     }                                                                                                                  \
     PORT_FORM(in, i, bits, (uint8_t)insn->d)                                                                           \
@@ -302,34 +318,43 @@ BIND_SIZED(popf)
 PORT_ACCESS(8, set_reg8(cpu, HOST_IS_BIG_ENDIAN ? 7 : 0, (uint8_t)value), (uint8_t)cpu->gpr[REG_AX])
 PORT_ACCESS(16, set_reg16(cpu, REG_AX, (uint16_t)value), reg16(cpu, REG_AX))
 PORT_ACCESS(32, set_reg32(cpu, REG_AX, value), reg32(cpu, REG_AX))
-BIND_SIZED8(in_i)
-BIND_SIZED8(in_dx)
-BIND_SIZED8(out_i)
-BIND_SIZED8(out_dx)
+BIND_SIZED8_32(in_i)
+BIND_SIZED8_32(in_dx)
+BIND_SIZED8_32(out_i)
+BIND_SIZED8_32(out_dx)
 
 /* ---- descriptor tables ---- */
 
-/* SGDT and SIDT store a 16-bit limit and a 32-bit base; with 16-bit operands LGDT and LIDT load 24 bits of base. */
+/* SGDT and SIDT store a 16-bit limit and a 32-bit base; with 16-bit operands LGDT and LIDT load 24 bits of base. In 64-bit code
+ * the base is 64 bits. */
 static bool store_table(struct cpu *cpu, const struct insn *insn, const struct table_register *table)
 {
-    uint64_t ea = ea_generic(cpu, insn), mask = (insn->sc >> 5 & 3) == 0 ? 0xffff : 0xffffffffu;
+    uint64_t ea = ea_generic(cpu, insn), mask = address_mask(insn);
+    unsigned size = cpu_is_64bit(cpu) ? 8 : 4;
 
     cpu->current = insn;
-    return segment_probe_write(cpu, ea_segment(insn), (ea + 2) & mask, 4) &&
+    if ((cpu->cr4 & CR4_UMIP) && cpu->cpl != 0) {
+        return cpu_fault_error(cpu, VEC_GP, 0);
+    }
+    return segment_probe_write(cpu, ea_segment(insn), (ea + 2) & mask, size) &&
            segment_write(cpu, ea_segment(insn), ea, 2, table->limit) &&
-           segment_write(cpu, ea_segment(insn), (ea + 2) & mask, 4, (uint32_t)table->base);
+           segment_write(cpu, ea_segment(insn), (ea + 2) & mask, size, size == 8 ? table->base : (uint32_t)table->base);
 }
 static bool load_table(struct cpu *cpu, const struct insn *insn, struct table_register *table, uint32_t base_mask)
 {
-    uint64_t ea = ea_generic(cpu, insn), mask = (insn->sc >> 5 & 3) == 0 ? 0xffff : 0xffffffffu, limit, base;
+    uint64_t ea = ea_generic(cpu, insn), mask = address_mask(insn), limit, base;
+    bool is_64bit = cpu_is_64bit(cpu);
 
     cpu->current = insn;
     if (!segment_read(cpu, ea_segment(insn), ea, 2, &limit) ||
-        !segment_read(cpu, ea_segment(insn), (ea + 2) & mask, 4, &base)) {
+        !segment_read(cpu, ea_segment(insn), (ea + 2) & mask, is_64bit ? 8 : 4, &base)) {
         return false;
     }
+    if (is_64bit && !cpu_is_canonical(cpu, base)) {
+        return cpu_fault_error(cpu, VEC_GP, 0);
+    }
     table->limit = (uint16_t)limit;
-    table->base = base & base_mask;
+    table->base = is_64bit ? base : base & base_mask;
     return true;
 }
 #define SLOW_CALL(name, call)                                                                                          \
@@ -348,6 +373,10 @@ SLOW_CALL(lgdt16, load_table(cpu, insn, &cpu->gdtr, 0xffffff))
 SLOW_CALL(lgdt32, load_table(cpu, insn, &cpu->gdtr, 0xffffffffu))
 SLOW_CALL(lidt16, load_table(cpu, insn, &cpu->idtr, 0xffffff))
 SLOW_CALL(lidt32, load_table(cpu, insn, &cpu->idtr, 0xffffffffu))
+#define h_sgdt64 h_sgdt32
+#define h_sidt64 h_sidt32
+#define h_lgdt64 h_lgdt32
+#define h_lidt64 h_lidt32
 BIND_SIZED(sgdt)
 BIND_SIZED(sidt)
 BIND_SIZED(lgdt)
@@ -415,6 +444,7 @@ TAKES_SELECTOR(lmsw, {
     if (!control_write_cr0(cpu, (cpu->cr0 & ~UINT32_C(14)) | bits)) {
         return fault_exit(cpu, insn);
     }
+    debug_written(cpu, DEBUG_CR, 0, cpu->cr0);
     return finish(cpu);
 })
 
@@ -448,33 +478,45 @@ TAKES_SELECTOR(lmsw, {
 #define LAR_LSL_SIZES(name, function)                                                                                  \
     LAR_LSL(name, function, 16)                                                                                        \
     LAR_LSL(name, function, 32)                                                                                        \
+    LAR_LSL(name, function, 64)                                                                                        \
     extern const struct binding bind_##name;                                                                           \
     const struct binding bind_##name = { { [LIVE] = { [FORM_REG] = SIZES_V(name##_r),                                  \
                                                       [FORM_GENERIC] = SIZES_V(name##_m) } } };
 LAR_LSL_SIZES(lar, system_lar)
 LAR_LSL_SIZES(lsl, system_lsl)
 
-/* SLDT, STR, SMSW: the operand size matters for registers only; memory gets 16 bits. */
+/* SLDT, STR, SMSW: the operand size matters for registers only; memory gets 16 bits. With CR4.UMIP they belong to CPL 0. */
+static ALWAYS_INLINE bool umip_ok(struct cpu *cpu)
+{
+    return LIKELY(!(cpu->cr4 & CR4_UMIP) || cpu->cpl == 0) || cpu_fault_error(cpu, VEC_GP, 0);
+}
 #define STORES_WORD(name, value)                                                                                       \
     static HANDLER(h_##name##_r16)                                                                                     \
     {                                                                                                                  \
+        if (!umip_ok(cpu)) {                                                                                           \
+            return fault_exit(cpu, insn);                                                                              \
+        }                                                                                                              \
         set_reg16(cpu, insn->r1, (uint16_t)(value));                                                                   \
         NEXT(1);                                                                                                       \
     }                                                                                                                  \
     static HANDLER(h_##name##_r32)                                                                                     \
     {                                                                                                                  \
+        if (!umip_ok(cpu)) {                                                                                           \
+            return fault_exit(cpu, insn);                                                                              \
+        }                                                                                                              \
         set_reg32(cpu, insn->r1, (uint32_t)(value));                                                                   \
         NEXT(1);                                                                                                       \
     }                                                                                                                  \
     static HANDLER(h_##name##_m)                                                                                       \
     {                                                                                                                  \
-        if (!generic_write(cpu, insn, 2, (uint16_t)(value))) {                                                         \
+        if (!umip_ok(cpu) || !generic_write(cpu, insn, 2, (uint16_t)(value))) {                                        \
             return fault_exit(cpu, insn);                                                                              \
         }                                                                                                              \
         NEXT_SLOW(1);                                                                                                  \
     }                                                                                                                  \
     extern const struct binding bind_##name;                                                                           \
-    const struct binding bind_##name = { { [LIVE] = { [FORM_REG] = SIZES_V(name##_r),                                  \
+    const struct binding bind_##name = { { [LIVE] = { [FORM_REG] = { NULL, h_##name##_r16, h_##name##_r32,             \
+                                                                     h_##name##_r32 },                                 \
                                                       [FORM_GENERIC] = ALL_SIZES(h_##name##_m) } } };
 STORES_WORD(sldt, cpu->seg[SEG_LDTR].selector)
 STORES_WORD(str, cpu->seg[SEG_TR].selector)
@@ -482,7 +524,7 @@ STORES_WORD(smsw, cpu->cr0)
 
 /* ---- control and debug registers, MSRs ---- */
 
-/* MOV r32, CRn: r1 is the general register, r2 the control register. */
+/* MOV r, CRn: r1 is the general register, r2 the control register. */
 static HANDLER(h_mov_r_cr)
 {
     uint64_t value;
@@ -497,17 +539,20 @@ static HANDLER(h_mov_r_cr)
     case 3:
         value = cpu->cr3;
         break;
+    case 8:
+        value = control_read_cr8(cpu);
+        break;
     default:
         value = cpu->cr4;
         break;
     }
-    set_reg32(cpu, insn->r1, (uint32_t)value);
+    cpu->gpr[insn->r1] = cpu_is_64bit(cpu) ? value : (uint32_t)value;
     NEXT(1);
 }
 BIND_ONE(mov_r_cr, h_mov_r_cr)
 static HANDLER(h_mov_cr_r)
 {
-    uint32_t value = reg32(cpu, insn->r2);
+    uint64_t value = cpu_is_64bit(cpu) ? cpu->gpr[insn->r2] : reg32(cpu, insn->r2);
     bool ok = true;
 
     cpu_sync(cpu, insn);
@@ -521,6 +566,9 @@ static HANDLER(h_mov_cr_r)
     case 3:
         ok = control_write_cr3(cpu, value);
         break;
+    case 8:
+        ok = control_write_cr8(cpu, value);
+        break;
     default:
         ok = control_write_cr4(cpu, value);
         break;
@@ -528,25 +576,24 @@ static HANDLER(h_mov_cr_r)
     if (!ok) {
         return fault_exit(cpu, insn);
     }
+    debug_written(cpu, DEBUG_CR, insn->r1, value);
     return finish(cpu);
 }
 BIND_ONE(mov_cr_r, h_mov_cr_r)
 static HANDLER(h_mov_r_dr)
 {
-    
-
     cpu_sync(cpu, insn);
     if (!control_read_dr(cpu, insn->r2, &cpu->operand[0])) {
         return fault_exit(cpu, insn);
     }
-    set_reg32(cpu, insn->r1, (uint32_t)cpu->operand[0]);
+    cpu->gpr[insn->r1] = cpu_is_64bit(cpu) ? cpu->operand[0] : (uint32_t)cpu->operand[0];
     NEXT_SLOW(1);
 }
 BIND_ONE(mov_r_dr, h_mov_r_dr)
 static HANDLER(h_mov_dr_r)
 {
     cpu_sync(cpu, insn);
-    if (!control_write_dr(cpu, insn->r1, reg32(cpu, insn->r2))) {
+    if (!control_write_dr(cpu, insn->r1, cpu_is_64bit(cpu) ? cpu->gpr[insn->r2] : reg32(cpu, insn->r2))) {
         return fault_exit(cpu, insn);
     }
     return finish(cpu);
@@ -558,6 +605,7 @@ static HANDLER(h_clts)
     cpu_sync(cpu, insn);
     cpu->cr0 &= ~CR0_TS;
     cpu_update_sse(cpu);
+    debug_written(cpu, DEBUG_CR, 0, cpu->cr0);
     return finish(cpu);
 }
 BIND_ONE(clts, h_clts)
@@ -568,10 +616,16 @@ static HANDLER(h_wbinvd)
 BIND_ONE(wbinvd, h_wbinvd)
 static HANDLER(h_invlpg)
 {
-    uint64_t linear = cpu->seg[ea_segment(insn)].base + ea_generic(cpu, insn);
+    enum segment_index seg = ea_segment(insn);
+    bool is_64bit = cpu_is_64bit(cpu);
+    uint64_t linear = ea_generic(cpu, insn) + (is_64bit && seg != SEG_FS && seg != SEG_GS ? 0 : cpu->seg[seg].base);
 
     cpu_sync(cpu, insn);
-    tlb_flush_page(cpu, linear & 0xffffffffu);
+    if (!is_64bit) {
+        tlb_flush_page(cpu, linear & 0xffffffffu);
+    } else if (cpu_is_canonical(cpu, linear)) {
+        tlb_flush_page(cpu, linear);
+    }
     return finish(cpu);
 }
 BIND_ONE(invlpg, h_invlpg)
@@ -595,6 +649,7 @@ static HANDLER(h_wrmsr)
     if (!control_wrmsr(cpu, reg32(cpu, REG_CX), (uint64_t)reg32(cpu, REG_DX) << 32 | reg32(cpu, REG_AX))) {
         return fault_exit(cpu, insn);
     }
+    debug_written(cpu, DEBUG_MSR, reg32(cpu, REG_CX), (uint64_t)reg32(cpu, REG_DX) << 32 | reg32(cpu, REG_AX));
     return finish(cpu);
 }
 BIND_ONE(wrmsr, h_wrmsr)

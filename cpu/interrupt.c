@@ -1,8 +1,8 @@
 /* interrupt.c - entering interrupt and exception handlers, as in Intel SDM vol. 3 (December 2023), chapter 6,
  * 20.1.4 (real mode), 20.2 and 20.3 (virtual-8086 mode and its extensions), and the page of INT n in vol. 2A.
  *
- * Not implemented: IA-32e mode gates and interrupt stack tables. RF in the pushed image is set for faults
- * (17.3.1.1); for interrupts between iterations of a repeated string instruction it is pushed as it is. */
+ * IA-32e mode's gates are in long_mode.c. RF in the pushed image is set for faults (17.3.1.1); for interrupts between iterations of a repeated string instruction it is pushed as it is. */
+#include "cpu/debug.h"
 #include "cpu/system_private.h"
 
 /* One delivery. */
@@ -11,7 +11,8 @@ struct entry {
     uint32_t vector_error; /* error code that names the vector, without EXT */
     uint32_t flags;        /* EFLAGS image to push */
     uint32_t error;
-    uint32_t eip; /* return address */
+    uint64_t rip; /* return address */
+    uint32_t eip; /* the same */
     enum interrupt_kind kind;
     uint8_t vector;
     bool has_error;
@@ -253,6 +254,10 @@ static bool enter(const struct entry *entry)
     if (!(cpu->cr0 & CR0_PE)) {
         return enter_real(entry);
     }
+    if (cpu_is_long(cpu)) {
+        return interrupt_enter_long(cpu, entry->vector, kind_is_software(entry->kind), entry->has_error, entry->error,
+                                    entry->rip, entry->flags);
+    }
     if (cpu_is_vm86(cpu) && entry->kind == INTERRUPT_SOFTWARE) {
         if (!redirect_vm86(entry, &is_done)) {
             return false;
@@ -291,12 +296,14 @@ bool interrupt_enter(struct cpu *cpu, uint8_t vector, enum interrupt_kind kind, 
         .vector_error = vector * 8u + 2,
         .flags = cpu_get_eflags(cpu) | (is_fault ? FLAG_RF : 0),
         .error = error,
+        .rip = return_rip,
         .eip = (uint32_t)return_rip,
         .kind = kind,
         .vector = vector,
         .has_error = has_error,
     };
 
+    debug_interrupt(cpu, &(struct debug_interrupt){ return_rip, error, vector, (uint8_t)kind, has_error });
     if (!enter(&entry)) {
         if (!kind_is_software(kind)) {
             mark_external(cpu);

@@ -1,30 +1,35 @@
 /* mmu.c - paging: page walks, accessed and dirty bits, page faults, and the TLB.
  *
- * SDM vol. 3, chapter 4. 32-bit paging (4 KiB and 4 MiB pages with PSE-36) and PAE paging (4 KiB and 2 MiB pages, NX).
- * Not implemented: 4- and 5-level paging, SMEP, SMAP, PCID, protection keys. */
+ * SDM vol. 3, chapter 4. 32-bit paging (4 KiB and 4 MiB pages with PSE-36), PAE paging (4 KiB and 2 MiB pages, NX), 4- and 5-level
+ * paging (4 KiB, 2 MiB and 1 GiB pages), SMEP, SMAP, protection keys of user pages. PCIDs do not tag the TLB: every
+ * change of CR3 that may invalidate does (4.10.4.1 allows more than is asked for). */
 #include "cpu/mmu.h"
 
+#include "cpu/debug.h"
 #include "cpu/handler.h"
 
 #include <stdlib.h>
 
 enum {
-    PTE_P = 1, PTE_W = 2, PTE_U = 4, PTE_A = 0x20, PTE_D = 0x40, PTE_PS = 0x80, PTE_G = 0x100
+    PTE_P = 1, PTE_W = 2, PTE_U = 4, PTE_A = 0x20, PTE_D = 0x40, PTE_PS = 0x80, PTE_G = 0x100, PTE_PKEY_SHIFT = 59
 };
 #define PTE_NX (UINT64_C(1) << 63)
 #define PAE_ADDRESS UINT64_C(0x000ffffffffff000)
-/* MAXPHYADDR is 36: higher address bits of PAE entries are reserved. */
-#define PAE_RESERVED UINT64_C(0x7ffffff000000000)
+/* Address bits from MAXPHYADDR up are reserved, with PAE paging those above bit 51 too. */
+static uint64_t long_reserved(const struct cpu *cpu) { return UINT64_C(0x000fffffffffffff) & ~physical_mask(cpu); }
+static uint64_t pae_reserved(const struct cpu *cpu) { return long_reserved(cpu) | UINT64_C(0x7ff0000000000000); }
 
 /* Page fault error code bits, SDM vol. 3, 4.7. */
-enum { PF_P = 1, PF_W = 2, PF_U = 4, PF_RSVD = 8, PF_I = 16 };
+enum { PF_P = 1, PF_W = 2, PF_U = 4, PF_RSVD = 8, PF_I = 16, PF_PK = 32 };
 
 enum { SEEN_BITS = 4096 };
 
 /* The outcome of a walk. */
 struct translation {
     phys_addr physical; /* of the 4 KiB page */
-    bool may_write, may_execute, is_user, is_global, is_dirty, is_large;
+    bool may_write, may_execute, is_user, is_global, is_dirty;
+    uint8_t large_shift; /* 0, or log2 of the size of the large page it is a part of */
+    uint8_t key;         /* protection key */
 };
 
 bool tlb_create(struct cpu *cpu)
@@ -75,6 +80,7 @@ void fetch_page_seen(struct cpu *cpu, uint64_t linear)
 void tlb_flush(struct cpu *cpu, bool keep_global)
 {
     cpu->stats.tlb_flushes++;
+    debug_walked(cpu, NULL);
     for (unsigned mode = 0; mode < TLB_MODES; mode++) {
         for (unsigned index = 0; index < TLB_ENTRIES; index++) {
             const struct tlb_cold *cold = &cpu->tlb_cold[mode][index];
@@ -86,17 +92,50 @@ void tlb_flush(struct cpu *cpu, bool keep_global)
     if (!keep_global) {
         memset(cpu->code_pages_seen, 0, SEEN_BITS / 8);
         memset(cpu->large_regions, 0, sizeof cpu->large_regions);
+        cpu->huge_regions = 0;
     }
     fetch_tokens_bump(cpu, keep_global);
 }
 
-/* All pieces of large pages in the 4 MiB of `linear`, of which a part may stand for the whole: SDM vol. 3, 4.10.4.1. */
+/* ---- large pages ----
+ *
+ * A part of a large page stands for the whole when it is invalidated (SDM vol. 3, 4.10.4.1), and its parts are looked for only where
+ * there may be some: Bloom bits say in which 4 MiB, and for pages of 1 GiB in which GiB. */
+static unsigned region_bit(uint64_t linear)
+{
+    uint64_t region = linear >> 22;
+
+    return (unsigned)(region ^ region >> 10 ^ region >> 20) & 1023;
+}
+
+static unsigned huge_bit(uint64_t linear)
+{
+    return (unsigned)(linear >> 30 ^ linear >> 36 ^ linear >> 42) & 63;
+}
+
+static void large_page_seen(struct cpu *cpu, uint64_t linear, unsigned shift)
+{
+    if (shift == 30) {
+        cpu->huge_regions |= UINT64_C(1) << huge_bit(linear);
+    } else {
+        unsigned bit = region_bit(linear);
+        cpu->large_regions[bit / 64] |= UINT64_C(1) << (bit % 64);
+    }
+}
+
+static bool may_be_large(const struct cpu *cpu, uint64_t linear)
+{
+    unsigned bit = region_bit(linear);
+
+    return (cpu->large_regions[bit / 64] >> (bit % 64) & 1) || (cpu->huge_regions >> huge_bit(linear) & 1);
+}
+
 static void flush_large(struct cpu *cpu, uint64_t linear)
 {
     for (unsigned mode = 0; mode < TLB_MODES; mode++) {
         for (unsigned index = 0; index < TLB_ENTRIES; index++) {
             const struct tlb_cold *cold = &cpu->tlb_cold[mode][index];
-            if (cold->page != TLB_INVALID && cold->is_large && (cold->page ^ linear) >> 22 == 0) {
+            if (cold->page != TLB_INVALID && cold->large_shift && (cold->page ^ linear) >> cold->large_shift == 0) {
                 entry_clear(cpu, mode, index);
             }
         }
@@ -112,7 +151,7 @@ void tlb_flush_page(struct cpu *cpu, uint64_t linear)
     for (unsigned mode = 0; mode < TLB_MODES; mode++) {
         entry_clear(cpu, mode, index);
     }
-    if (cpu->large_regions[linear >> 28 & 15] >> (linear >> 22 & 63) & 1) {
+    if (may_be_large(cpu, linear)) {
         flush_large(cpu, linear);
     } else if (cpu->code_pages_seen[bit / 64] >> (bit % 64) & 1) {
         fetch_tokens_bump(cpu, false);
@@ -128,6 +167,15 @@ void cpu_map_changed(struct cpu *cpu)
 {
     tlb_flush(cpu, false);
     cpu_look(cpu);
+}
+
+void cpu_revoke_writes(struct cpu *cpu)
+{
+    for (unsigned mode = 0; mode < TLB_MODES; mode++) {
+        for (unsigned index = 0; index < TLB_ENTRIES; index++) {
+            cpu->tlb_arrays[mode][index].write_tag = TLB_INVALID;
+        }
+    }
 }
 
 static phys_addr apply_a20(const struct cpu *cpu, phys_addr address)
@@ -155,21 +203,35 @@ static void mark_entry(const struct cpu *cpu, phys_addr at, uint64_t entry, uint
     }
 }
 
-/* Whether the rights of a complete walk allow the access; the error code is completed by the caller. */
-static bool rights_allow(const struct cpu *cpu, const struct translation *t, enum access_kind kind, bool user)
+/* PKRU (SDM vol. 3, 4.6.2): keys of user pages forbid data accesses, by the supervisor too; its stores only with CR0.WP. */
+static bool key_allows(const struct cpu *cpu, unsigned key, enum access_kind kind, bool user)
 {
+    unsigned rights = cpu->pkru >> (2 * key) & 3;
+
+    return !(rights & 1) && !((rights & 2) && kind == ACCESS_WRITE && (user || (cpu->cr0 & CR0_WP)));
+}
+
+/* Whether the rights of a complete walk allow the access (SDM vol. 3, 4.6.1); the error code is completed by the caller. `who` is a
+ * TLB mode. */
+static bool rights_allow(const struct cpu *cpu, const struct translation *t, enum access_kind kind, unsigned who)
+{
+    bool user = who == TLB_USER;
+
     if (user && !t->is_user) {
         return false;
+    }
+    if (kind == ACCESS_FETCH) {
+        return t->may_execute && !(!user && t->is_user && (cpu->cr4 & CR4_SMEP));
     }
     if (kind == ACCESS_WRITE && !t->may_write && (user || (cpu->cr0 & CR0_WP))) {
         return false;
     }
-    return !(kind == ACCESS_FETCH && !t->may_execute);
+    return !(who == TLB_SUPERVISOR && t->is_user && (cpu->cr4 & CR4_SMAP));
 }
 
-enum walk_result { WALK_OK, WALK_NOT_PRESENT, WALK_RESERVED, WALK_DENIED };
+enum walk_result { WALK_OK, WALK_NOT_PRESENT, WALK_RESERVED, WALK_DENIED, WALK_KEY };
 
-static enum walk_result walk32(const struct cpu *cpu, uint32_t linear, enum access_kind kind, bool user, bool mark,
+static enum walk_result walk32(const struct cpu *cpu, uint32_t linear, enum access_kind kind, unsigned who, bool mark,
                                struct translation *t)
 {
     phys_addr pde_at = (cpu->cr3 & 0xfffff000u) + (linear >> 22) * 4, pte_at = 0;
@@ -202,8 +264,9 @@ static enum walk_result walk32(const struct cpu *cpu, uint32_t linear, enum acce
     t->may_execute = true;
     t->is_global = (leaf & PTE_G) && (cpu->cr4 & CR4_PGE);
     t->is_dirty = (leaf & PTE_D) != 0 || kind == ACCESS_WRITE;
-    t->is_large = is_large;
-    if (!rights_allow(cpu, t, kind, user)) {
+    t->large_shift = is_large ? 22 : 0;
+    t->key = 0;
+    if (!rights_allow(cpu, t, kind, who)) {
         return WALK_DENIED;
     }
     if (mark) {
@@ -216,11 +279,11 @@ static enum walk_result walk32(const struct cpu *cpu, uint32_t linear, enum acce
     return WALK_OK;
 }
 
-static enum walk_result walk_pae(const struct cpu *cpu, uint32_t linear, enum access_kind kind, bool user, bool mark,
+static enum walk_result walk_pae(const struct cpu *cpu, uint32_t linear, enum access_kind kind, unsigned who, bool mark,
                                  struct translation *t)
 {
     uint64_t pdpte = cpu->pdpte[linear >> 30];
-    uint64_t reserved = PAE_RESERVED | (cpu->efer & EFER_NXE ? 0 : PTE_NX);
+    uint64_t reserved = pae_reserved(cpu) | (cpu->efer & EFER_NXE ? 0 : PTE_NX);
     phys_addr pde_at, pte_at = 0;
     uint64_t pde, pte = 0, rights;
 
@@ -258,8 +321,9 @@ static enum walk_result walk_pae(const struct cpu *cpu, uint32_t linear, enum ac
     t->is_user = (rights & PTE_U) != 0;
     t->is_global = (leaf & PTE_G) && (cpu->cr4 & CR4_PGE);
     t->is_dirty = (leaf & PTE_D) != 0 || kind == ACCESS_WRITE;
-    t->is_large = is_large;
-    if (!rights_allow(cpu, t, kind, user)) {
+    t->large_shift = is_large ? 21 : 0;
+    t->key = 0;
+    if (!rights_allow(cpu, t, kind, who)) {
         return WALK_DENIED;
     }
     if (mark) {
@@ -272,15 +336,71 @@ static enum walk_result walk_pae(const struct cpu *cpu, uint32_t linear, enum ac
     return WALK_OK;
 }
 
-static enum walk_result walk(const struct cpu *cpu, uint64_t linear, enum access_kind kind, bool user, bool mark,
+/* 4- and 5-level paging, SDM vol. 3, 4.5. */
+static enum walk_result walk_long(const struct cpu *cpu, uint64_t linear, enum access_kind kind, unsigned who, bool mark,
+                                  struct translation *t)
+{
+    uint64_t reserved = long_reserved(cpu) | (cpu->efer & EFER_NXE ? 0 : PTE_NX);
+    unsigned level = cpu->cr4 & CR4_LA57 ? 5 : 4;
+    phys_addr at[6], table = cpu->cr3 & PAE_ADDRESS;
+    uint64_t entry[6], rights = PTE_W | PTE_U, forbids = 0;
+    unsigned top = level;
+
+    for (;; level--) {
+        unsigned shift = 12 + 9 * (level - 1);
+        at[level] = table + (linear >> shift & 0x1ff) * 8;
+        entry[level] = read_entry(cpu, at[level], 8);
+        if (!(entry[level] & PTE_P)) {
+            return WALK_NOT_PRESENT;
+        }
+        bool is_leaf = level == 1 || (entry[level] & PTE_PS);
+        uint64_t offset = (UINT64_C(1) << shift) - 1;
+        /* PS is reserved above the level of 1 GiB pages, as are the address bits below a large page's, but for bit 12, PAT. */
+        if ((entry[level] & reserved) || (is_leaf && level > 3) ||
+            (is_leaf && level > 1 && (entry[level] & offset & PAE_ADDRESS & ~UINT64_C(0x1000)))) {
+            return WALK_RESERVED;
+        }
+        rights &= entry[level];
+        forbids |= entry[level];
+        table = entry[level] & PAE_ADDRESS;
+        if (is_leaf) {
+            t->physical = (table & ~offset) | (linear & offset & ~(uint64_t)(GUEST_PAGE_SIZE - 1));
+            t->large_shift = (uint8_t)(level > 1 ? shift : 0);
+            break;
+        }
+    }
+    t->may_write = (rights & PTE_W) != 0;
+    t->is_user = (rights & PTE_U) != 0;
+    t->may_execute = !(forbids & PTE_NX);
+    t->is_global = (entry[level] & PTE_G) && (cpu->cr4 & CR4_PGE);
+    t->is_dirty = (entry[level] & PTE_D) != 0 || kind == ACCESS_WRITE;
+    t->key = (cpu->cr4 & CR4_PKE) && t->is_user ? entry[level] >> PTE_PKEY_SHIFT & 15 : 0;
+    if (!rights_allow(cpu, t, kind, who)) {
+        return WALK_DENIED;
+    }
+    if ((cpu->cr4 & CR4_PKE) && t->is_user && kind != ACCESS_FETCH && !key_allows(cpu, t->key, kind, who == TLB_USER)) {
+        return WALK_KEY;
+    }
+    for (unsigned n = top; mark && n >= level; n--) {
+        mark_entry(cpu, at[n], entry[n], n == level && kind == ACCESS_WRITE ? PTE_A | PTE_D : PTE_A);
+    }
+    return WALK_OK;
+}
+
+static enum walk_result walk(const struct cpu *cpu, uint64_t linear, enum access_kind kind, unsigned who, bool mark,
                              struct translation *t)
 {
     if (!(cpu->cr0 & CR0_PG)) {
-        *t = (struct translation){ linear & ~(uint64_t)(GUEST_PAGE_SIZE - 1), true, true, true, false, true, false };
+        *t = (struct translation){
+            linear & ~(uint64_t)(GUEST_PAGE_SIZE - 1), true, true, true, false, true, 0, 0
+        };
         return WALK_OK;
     }
-    return cpu->cr4 & CR4_PAE ? walk_pae(cpu, (uint32_t)linear, kind, user, mark, t)
-                              : walk32(cpu, (uint32_t)linear, kind, user, mark, t);
+    if (cpu_is_long(cpu)) {
+        return walk_long(cpu, linear, kind, who, mark, t);
+    }
+    return cpu->cr4 & CR4_PAE ? walk_pae(cpu, (uint32_t)linear, kind, who, mark, t)
+                              : walk32(cpu, (uint32_t)linear, kind, who, mark, t);
 }
 
 /* Whether a data breakpoint of DR7 lies in the page. */
@@ -306,7 +426,7 @@ static void entry_set_tags(struct tlb_entry *entry, const struct tlb_cold *cold)
     const struct memory *memory = cold->memory;
     entry->addend = (uintptr_t)(memory->host + cold->memory_offset) - (uintptr_t)cold->page;
     if (!cold->is_watched) {
-        entry->read_tag = cold->page;
+        entry->read_tag = cold->may_read ? cold->page : TLB_INVALID;
         if (cold->may_write && !cold->is_readonly &&
             memory->page_flags[cold->memory_offset >> GUEST_PAGE_SHIFT] == PAGE_DIRTY) {
             entry->write_tag = cold->page;
@@ -317,41 +437,68 @@ static void entry_set_tags(struct tlb_entry *entry, const struct tlb_cold *cold)
     }
 }
 
+/* Whether accesses to the page must be looked at: by DR7, or by a debugger. */
+static bool is_watched(const struct cpu *cpu, const struct tlb_cold *cold)
+{
+    return page_is_watched(cpu, cold->page) ||
+           (UNLIKELY(cpu->debug != NULL) && debug_is_watched(cpu, cold->page, cold->physical));
+}
+
+void tlb_rewatch(struct cpu *cpu)
+{
+    for (unsigned mode = 0; mode < TLB_MODES; mode++) {
+        for (unsigned index = 0; index < TLB_ENTRIES; index++) {
+            struct tlb_cold *cold = &cpu->tlb_cold[mode][index];
+            if (cold->page != TLB_INVALID) {
+                cold->is_watched = is_watched(cpu, cold);
+                entry_set_tags(&cpu->tlb_arrays[mode][index], cold);
+            }
+        }
+    }
+}
+
 static struct tlb_cold *tlb_fill(struct cpu *cpu, uint64_t linear, enum access_kind kind, unsigned mode)
 {
     unsigned index = (unsigned)(linear >> GUEST_PAGE_SHIFT) & (TLB_ENTRIES - 1);
     struct tlb_cold *cold = &cpu->tlb_cold[mode][index];
-    bool user = mode == 1;
-    struct translation t;
-    enum walk_result result = walk(cpu, linear, kind, user, true, &t);
+    bool user = mode == TLB_USER;
+    struct translation t = { 0 };
+    enum walk_result result = walk(cpu, linear, kind, mode, true, &t);
 
+    debug_walked(cpu, &(struct debug_walk){ linear, t.physical, (uint8_t)kind, user, result != WALK_OK, t.large_shift,
+                                            t.may_write, t.may_execute });
     if (result != WALK_OK) {
-        bool has_nx = (cpu->cr4 & CR4_PAE) && (cpu->efer & EFER_NXE);
+        bool has_nx = ((cpu->cr4 & CR4_PAE) && (cpu->efer & EFER_NXE)) || (cpu->cr4 & CR4_SMEP);
         page_fault(cpu, linear,
                    (result == WALK_NOT_PRESENT ? 0u : PF_P) | (result == WALK_RESERVED ? PF_RSVD : 0u) |
                        (kind == ACCESS_WRITE ? PF_W : 0u) | (user ? PF_U : 0u) |
-                       (kind == ACCESS_FETCH && has_nx ? PF_I : 0u));
+                       (kind == ACCESS_FETCH && has_nx ? PF_I : 0u) | (result == WALK_KEY ? PF_PK : 0u));
         return NULL;
     }
     cpu->stats.tlb_fills++;
     uint64_t offset = 0;
     phys_addr physical = apply_a20(cpu, t.physical);
     struct region *region = space_lookup(cpu->board.space, physical, &offset);
-    bool is_memory = region && region->kind == REGION_MEMORY;
+    cold->is_apic = physical == cpu->apic_page;
+    bool is_memory = region && region->kind == REGION_MEMORY && !cold->is_apic;
     cold->page = linear & ~(uint64_t)(GUEST_PAGE_SIZE - 1);
     cold->physical = physical;
     cold->memory = is_memory ? region->memory : NULL;
     cold->memory_offset = is_memory ? region->memory_offset + offset : 0;
     cold->is_readonly = is_memory && (region->is_readonly || region->memory->is_rom);
-    cold->may_read = true;
-    cold->may_write = t.is_dirty && (t.may_write || !(user || (cpu->cr0 & CR0_WP)));
-    cold->may_execute = t.may_execute;
-    cold->is_global = t.is_global;
-    cold->is_large = t.is_large;
-    if (t.is_large) {
-        cpu->large_regions[linear >> 28 & 15] |= UINT64_C(1) << (linear >> 22 & 63);
+    cold->may_read = rights_allow(cpu, &t, ACCESS_READ, mode);
+    cold->may_write = t.is_dirty && rights_allow(cpu, &t, ACCESS_WRITE, mode);
+    cold->may_execute = rights_allow(cpu, &t, ACCESS_FETCH, mode);
+    if ((cpu->cr0 & CR0_PG) && cpu_is_long(cpu) && (cpu->cr4 & CR4_PKE) && t.is_user) {
+        cold->may_read = cold->may_read && key_allows(cpu, t.key, ACCESS_READ, user);
+        cold->may_write = cold->may_write && key_allows(cpu, t.key, ACCESS_WRITE, user);
     }
-    cold->is_watched = page_is_watched(cpu, cold->page);
+    cold->is_global = t.is_global;
+    cold->large_shift = t.large_shift;
+    if (t.large_shift) {
+        large_page_seen(cpu, linear, t.large_shift);
+    }
+    cold->is_watched = is_watched(cpu, cold);
     entry_set_tags(&cpu->tlb_arrays[mode][index], cold);
     return cold;
 }
@@ -373,7 +520,7 @@ bool cpu_translate_debug(const struct cpu *cpu, uint64_t linear, phys_addr *phys
 {
     struct translation t;
 
-    if (walk(cpu, linear, ACCESS_READ, false, false, &t) != WALK_OK) {
+    if (walk(cpu, linear, ACCESS_READ, TLB_SUPERVISOR_AC, false, &t) != WALK_OK) {
         return false;
     }
     *physical = apply_a20(cpu, t.physical | (linear & (GUEST_PAGE_SIZE - 1)));
@@ -450,34 +597,50 @@ static void memory_store(struct cpu *cpu, struct tlb_cold *cold, unsigned mode, 
 
 static uint64_t page_read(struct cpu *cpu, const struct tlb_cold *cold, uint64_t linear, unsigned size)
 {
-    if (cold->is_watched) {
-        check_watch(cpu, linear, size, ACCESS_READ);
-    }
+    phys_addr physical = cold->physical | (linear & (GUEST_PAGE_SIZE - 1));
+    uint64_t value;
+
     if (LIKELY(cold->memory != NULL)) {
-        return memory_load(cold, linear, size);
+        value = memory_load(cold, linear, size);
+    } else {
+        cpu->stats.io_accesses++;
+        value = UNLIKELY(cold->is_apic) ? cpu->board.apic->read(cpu->board.context, (unsigned)(physical & (GUEST_PAGE_SIZE - 1)), size)
+                                        : space_read(cpu->board.space, physical, size);
     }
-    cpu->stats.io_accesses++;
-    return space_read(cpu->board.space, cold->physical | (linear & (GUEST_PAGE_SIZE - 1)), size);
+    if (UNLIKELY(cold->is_watched)) {
+        check_watch(cpu, linear, size, ACCESS_READ);
+        if (cpu->debug) {
+            debug_access(cpu, linear, physical, size, false, value);
+        }
+    }
+    return value;
 }
 
 static void page_write(struct cpu *cpu, struct tlb_cold *cold, unsigned mode, uint64_t linear, unsigned size,
                        uint64_t value)
 {
-    if (cold->is_watched) {
+    if (UNLIKELY(cold->is_watched)) {
         check_watch(cpu, linear, size, ACCESS_WRITE);
+        if (cpu->debug) {
+            debug_access(cpu, linear, cold->physical | (linear & (GUEST_PAGE_SIZE - 1)), size, true, value);
+        }
     }
     if (LIKELY(cold->memory != NULL)) {
         memory_store(cpu, cold, mode, linear, size, value);
         return;
     }
     cpu->stats.io_accesses++;
+    if (UNLIKELY(cold->is_apic)) {
+        cpu->board.apic->write(cpu->board.context, (unsigned)(linear & (GUEST_PAGE_SIZE - 1)), size, value);
+        return;
+    }
     space_write(cpu->board.space, cold->physical | (linear & (GUEST_PAGE_SIZE - 1)), size, value);
 }
 
-/* Linear addresses wrap at 4 GiB outside of long mode. */
-static uint64_t wrap(uint64_t linear)
+/* Linear addresses wrap at 4 GiB outside of 64-bit mode; tables of IA-32e mode have 64-bit addresses in compatibility mode too. */
+static uint64_t wrap(const struct cpu *cpu, uint64_t linear)
 {
-    return linear & 0xffffffffu;
+    return cpu_is_long(cpu) ? linear : linear & 0xffffffffu;
 }
 
 static unsigned bytes_on_first_page(uint64_t linear, unsigned size)
@@ -493,7 +656,7 @@ bool linear_read(struct cpu *cpu, uint64_t linear, unsigned size, bool as_system
     struct tlb_cold *cold;
 
     cpu->stats.slow_accesses++;
-    linear = wrap(linear);
+    linear = wrap(cpu, linear);
     if (LIKELY(first == size)) {
         cold = tlb_translate(cpu, linear, ACCESS_READ, mode);
         if (!cold) {
@@ -503,12 +666,12 @@ bool linear_read(struct cpu *cpu, uint64_t linear, unsigned size, bool as_system
         return true;
     }
     if (!tlb_translate(cpu, linear, ACCESS_READ, mode) ||
-        !tlb_translate(cpu, wrap(linear + first), ACCESS_READ, mode)) {
+        !tlb_translate(cpu, wrap(cpu, linear + first), ACCESS_READ, mode)) {
         return false;
     }
     uint64_t result = 0;
     for (unsigned k = 0; k < size; k++) {
-        uint64_t at = wrap(linear + k);
+        uint64_t at = wrap(cpu, linear + k);
         cold = tlb_translate(cpu, at, ACCESS_READ, mode);
         result |= (cold ? page_read(cpu, cold, at, 1) : 0) << (8 * k);
     }
@@ -520,9 +683,9 @@ bool linear_probe_write(struct cpu *cpu, uint64_t linear, unsigned size, bool as
 {
     unsigned mode = tlb_mode_of(cpu, as_system), first = bytes_on_first_page(linear, size);
 
-    linear = wrap(linear);
+    linear = wrap(cpu, linear);
     return tlb_translate(cpu, linear, ACCESS_WRITE, mode) != NULL &&
-           (first == size || tlb_translate(cpu, wrap(linear + first), ACCESS_WRITE, mode) != NULL);
+           (first == size || tlb_translate(cpu, wrap(cpu, linear + first), ACCESS_WRITE, mode) != NULL);
 }
 
 bool linear_write(struct cpu *cpu, uint64_t linear, unsigned size, bool as_system, uint64_t value)
@@ -531,7 +694,7 @@ bool linear_write(struct cpu *cpu, uint64_t linear, unsigned size, bool as_syste
     struct tlb_cold *cold;
 
     cpu->stats.slow_accesses++;
-    linear = wrap(linear);
+    linear = wrap(cpu, linear);
     if (LIKELY(bytes_on_first_page(linear, size) == size)) {
         cold = tlb_translate(cpu, linear, ACCESS_WRITE, mode);
         if (!cold) {
@@ -544,7 +707,7 @@ bool linear_write(struct cpu *cpu, uint64_t linear, unsigned size, bool as_syste
         return false;
     }
     for (unsigned k = 0; k < size; k++) {
-        uint64_t at = wrap(linear + k);
+        uint64_t at = wrap(cpu, linear + k);
         cold = tlb_translate(cpu, at, ACCESS_WRITE, mode);
         if (cold) {
             page_write(cpu, cold, mode, at, 1, value >> (8 * k) & 0xff);
@@ -566,6 +729,10 @@ bool segment_linear(struct cpu *cpu, enum segment_index seg, uint64_t offset, un
     const struct segment *s = &cpu->seg[seg];
     uint64_t last = offset + size - 1;
 
+    if (cpu_is_64bit(cpu)) {
+        *linear = seg == SEG_FS || seg == SEG_GS ? s->base + offset : offset;
+        return (cpu_is_canonical(cpu, *linear) && cpu_is_canonical(cpu, *linear + size - 1)) || segment_fault(cpu, seg);
+    }
     if (cpu->cr0 & CR0_PE && !cpu_is_vm86(cpu)) {
         bool is_code = (s->attributes & ATTR_CODE) != 0;
         if ((s->attributes & (ATTR_NULL | ATTR_P)) != ATTR_P) {
@@ -584,7 +751,7 @@ bool segment_linear(struct cpu *cpu, enum segment_index seg, uint64_t offset, un
     } else if (last > s->limit) {
         return segment_fault(cpu, seg);
     }
-    *linear = wrap(s->base + offset);
+    *linear = (s->base + offset) & 0xffffffffu;
     return true;
 }
 
@@ -624,9 +791,10 @@ bool segment_probe_write(struct cpu *cpu, enum segment_index seg, uint64_t offse
 
 uint64_t ea_generic(const struct cpu *cpu, const struct insn *insn)
 {
-    uint32_t offset = reg32(cpu, insn->r2) + (reg32(cpu, insn->r3) << (insn->sc & 3)) + insn->d;
-
-    return (insn->sc >> 5 & 3) == 0 ? offset & 0xffff : offset;
+    if ((insn->sc >> 5 & 3) == 3) {
+        return (uint64_t)insn[1].d << 32 | insn->d;
+    }
+    return (cpu->gpr[insn->r2] + (cpu->gpr[insn->r3] << (insn->sc & 3)) + wide(insn->d)) & address_mask(insn);
 }
 
 bool generic_read(struct cpu *cpu, const struct insn *insn, unsigned size, uint64_t *value)
@@ -652,40 +820,26 @@ bool generic_read_modify(struct cpu *cpu, const struct insn *insn, unsigned size
 
 /* ---- the stack ---- */
 
-static uint32_t stack_mask(const struct cpu *cpu)
-{
-    return cpu->seg[SEG_SS].attributes & ATTR_DB ? 0xffffffffu : 0xffff;
-}
-
-static void set_stack_pointer(struct cpu *cpu, uint32_t value)
-{
-    if (stack_mask(cpu) == 0xffff) {
-        set_reg16(cpu, REG_SP, (uint16_t)value);
-    } else {
-        set_reg32(cpu, REG_SP, value);
-    }
-}
-
 bool stack_push(struct cpu *cpu, const struct insn *insn, unsigned size, uint64_t value)
 {
-    uint32_t offset = (reg32(cpu, REG_SP) - size) & stack_mask(cpu);
+    uint64_t offset = (cpu->gpr[REG_SP] - size) & stack_mask(cpu);
 
     cpu->current = insn;
     if (!segment_write(cpu, SEG_SS, offset, size, value)) {
         return false;
     }
-    set_stack_pointer(cpu, offset);
+    stack_set(cpu, offset);
     return true;
 }
 
 bool stack_pop(struct cpu *cpu, const struct insn *insn, unsigned size, uint64_t *value)
 {
-    uint32_t offset = reg32(cpu, REG_SP) & stack_mask(cpu);
+    uint64_t offset = cpu->gpr[REG_SP] & stack_mask(cpu);
 
     cpu->current = insn;
     if (!segment_read(cpu, SEG_SS, offset, size, value)) {
         return false;
     }
-    set_stack_pointer(cpu, offset + size);
+    stack_set(cpu, offset + size);
     return true;
 }

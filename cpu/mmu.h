@@ -11,12 +11,20 @@ struct tlb_cold *tlb_translate(struct cpu *cpu, uint64_t linear, enum access_kin
 /* Index into tlb_arrays of an access. */
 static inline unsigned tlb_mode_of(const struct cpu *cpu, bool as_system)
 {
-    return !as_system && cpu->cpl == 3;
+    if (as_system) {
+        return TLB_SUPERVISOR;
+    }
+    return cpu->cpl == 3                                                 ? TLB_USER
+           : (cpu->cr4 & CR4_SMAP) && (cpu->eflags & FLAG_AC) ? TLB_SUPERVISOR_AC
+                                                                         : TLB_SUPERVISOR;
 }
 
 /* Allocates and frees the arrays. */
 bool tlb_create(struct cpu *cpu);
 void tlb_destroy(struct cpu *cpu);
+
+/* What a debugger watches has changed: sets the tags of all entries anew, and drops none. */
+void tlb_rewatch(struct cpu *cpu);
 
 /* Remembers that code was fetched from this linear page, so that INVLPG knows whether links may depend on it. */
 void fetch_page_seen(struct cpu *cpu, uint64_t linear);

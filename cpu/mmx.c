@@ -167,12 +167,16 @@ const struct binding bind_movd_p_e = { { [LIVE] = {
     [FORM_REG] = { NULL, NULL, h_movd_p_e32, h_movq_p_r64 },
     [FORM_GENERIC] = { NULL, NULL, h_movd_p_e32_m, h_movq_p_q_m },
     [FORM_BD] = { NULL, NULL, h_movd_p_e32_bd, h_movq_p_q_bd },
-    [FORM_BID] = { NULL, NULL, h_movd_p_e32_bid, h_movq_p_q_bid } } } };
+    [FORM_BID] = { NULL, NULL, h_movd_p_e32_bid, h_movq_p_q_bid },
+    [FORM_LBD] = { NULL, NULL, h_movd_p_e32_lbd, h_movq_p_q_lbd },
+    [FORM_LBID] = { NULL, NULL, h_movd_p_e32_lbid, h_movq_p_q_lbid } } } };
 const struct binding bind_movd_e_p = { { [LIVE] = {
     [FORM_REG] = { NULL, NULL, h_movd_e_p32, h_movq_r64_p },
     [FORM_GENERIC] = { NULL, NULL, h_movd_e_p32_m, h_movq_q_p_m },
     [FORM_BD] = { NULL, NULL, h_movd_e_p32_bd, h_movq_q_p_bd },
-    [FORM_BID] = { NULL, NULL, h_movd_e_p32_bid, h_movq_q_p_bid } } } };
+    [FORM_BID] = { NULL, NULL, h_movd_e_p32_bid, h_movq_q_p_bid },
+    [FORM_LBD] = { NULL, NULL, h_movd_e_p32_lbd, h_movq_q_p_lbd },
+    [FORM_LBID] = { NULL, NULL, h_movd_e_p32_lbid, h_movq_q_p_lbid } } } };
 
 /* Between the register files: MMX state is entered. */
 static ALWAYS_INLINE bool b_movq2dq(struct cpu *cpu, const struct insn *insn, enum form form)

@@ -2,10 +2,12 @@
  *
  * SDM vol. 3, 10.1 (reset), 6.9 (priority among simultaneous events), 17.3 (debug exceptions). */
 #include "cpu/blocks.h"
+#include "cpu/debug.h"
 #include "cpu/decode.h"
 #include "cpu/flags.h"
 #include "cpu/mmu.h"
 #include "cpu/profile.h"
+#include "cpu/system_private.h"
 
 #include <stdlib.h>
 
@@ -23,7 +25,7 @@ uint64_t cpu_icount(const struct cpu *cpu)
 
 static uint64_t mask_ip(const struct cpu *cpu, uint64_t eip)
 {
-    return eip & (cpu->mode & MODE_CODE32 ? 0xffffffffu : 0xffffu);
+    return eip & code_mask(cpu);
 }
 
 void cpu_sync(struct cpu *cpu, const struct insn *insn)
@@ -32,8 +34,8 @@ void cpu_sync(struct cpu *cpu, const struct insn *insn)
     unsigned ordinal = block_ordinal(block, insn);
 
     cpu->current = insn;
-    cpu->rip = mask_ip(cpu, cpu->page_eip + block->boundaries[ordinal]);
-    cpu->next_rip = mask_ip(cpu, cpu->page_eip + block->boundaries[ordinal + 1]);
+    cpu->rip = mask_ip(cpu, cpu->gpr[REG_PAGE] + block->boundaries[ordinal]);
+    cpu->next_rip = mask_ip(cpu, cpu->gpr[REG_PAGE] + block->boundaries[ordinal + 1]);
 }
 
 /* Gives back the charge for the instructions after the one at `insn` (and for it too when it has not retired). */
@@ -112,6 +114,11 @@ static unsigned mode_bits(const struct cpu *cpu)
     bool is_checked = (cpu->cr0 & CR0_AM) && (cpu->eflags & FLAG_AC) && cpu->cpl == 3;
     unsigned mode = 0;
 
+    if (cpu_is_long(cpu) && (cs->attributes & ATTR_L)) {
+        /* 64-bit code: segments are flat, whatever their registers hold. */
+        return MODE_CODE64 | MODE_PROTECTED | MODE_CS_FLAT | (cpu->cpl == 0 ? MODE_CPL0 : 0u) |
+               (is_checked ? 0u : MODE_FLAT);
+    }
     mode |= cs->attributes & ATTR_DB ? MODE_CODE32 : 0;
     mode |= cpu->seg[SEG_SS].attributes & ATTR_DB ? MODE_STACK32 : 0;
     mode |= cpu_is_protected(cpu) ? MODE_PROTECTED : 0;
@@ -150,7 +157,9 @@ void fetch_tokens_bump(struct cpu *cpu, bool keep_global)
 void cpu_update_mode(struct cpu *cpu)
 {
     cpu->mode = (uint8_t)mode_bits(cpu);
-    cpu->tlb = cpu->tlb_arrays[cpu->cpl == 3];
+    cpu->tlb = cpu->tlb_arrays[tlb_mode_of(cpu, false)];
+    cpu->gpr[REG_FS_BASE] = cpu->seg[SEG_FS].base;
+    cpu->gpr[REG_GS_BASE] = cpu->seg[SEG_GS].base;
     cpu_update_sse(cpu);
     set_tokens(cpu);
     cpu->jump_key_base = 0;
@@ -172,6 +181,9 @@ void cpu_update_mode(struct cpu *cpu)
                 cpu->data_breakpoints = 1;
             }
         }
+    }
+    if (UNLIKELY(cpu->debug != NULL)) {
+        debug_mode(cpu);
     }
 }
 
@@ -195,6 +207,7 @@ void cpu_loaded(struct cpu *cpu)
     cpu->gpr[REG_NIL] = 0;
     cpu->current = NULL;
     cpu->delivering = 0;
+    apic_update_page(cpu);
     cpu_update_mode(cpu);
     tlb_flush(cpu, false);
     blocks_flush(cpu);
@@ -239,9 +252,26 @@ void cpu_set_a20(struct cpu *cpu, bool enabled)
     }
 }
 
+void cpu_request_init(struct cpu *cpu)
+{
+    cpu->init_requested = true;
+    cpu->pending |= PENDING_LOOK;
+}
+
 void cpu_set_ignne(struct cpu *cpu, bool level)
 {
     cpu->ignne_line = level;
+}
+
+static uint64_t hash_words(const uint64_t *words, unsigned count)
+{
+    uint64_t hash = HASH_SEED;
+
+    for (unsigned k = 0; k < count; k++) {
+        hash = (hash ^ words[k]) * UINT64_C(0x100000001b3);
+        hash ^= hash >> 29;
+    }
+    return hash;
 }
 
 static bool in_shadow(const struct cpu *cpu)
@@ -249,9 +279,26 @@ static bool in_shadow(const struct cpu *cpu)
     return cpu->shadow_icount == cpu_icount(cpu);
 }
 
+uint64_t cpu_monitor_hash(const struct cpu *cpu)
+{
+    uint64_t line[8];
+
+    for (unsigned k = 0; k < 8; k++) {
+        line[k] = space_read(cpu->board.space, cpu->monitor_line + 8 * k, 8);
+    }
+    return hash_words(line, 8);
+}
+
+/* What ends MWAIT besides the interrupts that end HLT. */
+static bool mwait_ends(const struct cpu *cpu)
+{
+    return cpu->mwait_waits &&
+           ((cpu->mwait_breaks && cpu->intr_line) || cpu_monitor_hash(cpu) != cpu->monitor_hash);
+}
+
 bool cpu_has_work(const struct cpu *cpu)
 {
-    return (cpu->nmi_latched && !cpu->nmi_blocked) || (cpu->intr_line && (cpu->eflags & FLAG_IF));
+    return mwait_ends(cpu) || (cpu->nmi_latched && !cpu->nmi_blocked) || (cpu->intr_line && (cpu->eflags & FLAG_IF));
 }
 
 bool cpu_is_idle(const struct cpu *cpu)
@@ -309,7 +356,7 @@ static void deliver_pending(struct cpu *cpu)
  * RF clear in the image that it pushes (SDM vol. 3, 17.3.1.1), so it is delivered like a trap. */
 static bool code_breakpoint_hit(struct cpu *cpu)
 {
-    uint64_t linear = (cpu->rip + cpu->seg[SEG_CS].base) & 0xffffffffu;
+    uint64_t linear = cpu_is_64bit(cpu) ? cpu->rip : (cpu->rip + cpu->seg[SEG_CS].base) & 0xffffffffu;
     uint32_t hits = 0;
     bool is_enabled = false;
 
@@ -336,7 +383,7 @@ static bool code_breakpoint_hit(struct cpu *cpu)
 static void execute_from(struct cpu *cpu, const struct insn *insn, unsigned count, unsigned page_offset, uint64_t eip)
 {
     cpu->remaining -= (int32_t)count;
-    cpu->page_eip = eip - page_offset;
+    cpu->gpr[REG_PAGE] = eip - page_offset;
     cpu->stats.dispatches++;
 #if TICK86_TAIL_CALLS
     insn->handler(cpu, insn);
@@ -442,19 +489,33 @@ uint32_t cpu_run(struct cpu *cpu, uint32_t count)
                 cpu->pending &= (uint8_t)~PENDING_STOP;
                 break;
             }
+            if (UNLIKELY(cpu->debug_stop)) {
+                break;
+            }
             cpu->pending &= (uint8_t)~PENDING_LOOK;
+            if (UNLIKELY(cpu->init_requested)) {
+                cpu_reset(cpu, true);
+            }
             deliver_pending(cpu);
             if (UNLIKELY(cpu->pending & PENDING_DEBUG)) {
                 deliver_pending(cpu); /* the frame was pushed over a data breakpoint */
             }
+            if (UNLIKELY(cpu->debug_stop)) {
+                break; /* before the handler's first instruction */
+            }
         }
         if (cpu->halted_state != CPU_RUNNING) {
-            break;
+            if (cpu->halted_state == CPU_SHUTDOWN || !mwait_ends(cpu)) {
+                break;
+            }
+            cpu->halted_state = CPU_RUNNING;
         }
+        cpu->mwait_waits = false;
         execute_next(cpu);
     }
     /* A stop that was asked for while halting or at the deadline is answered by this return. */
     cpu->pending &= (uint8_t)~PENDING_STOP;
+    cpu->debug_stop = false;
     cpu->deadline_icount -= (uint64_t)(int64_t)cpu->remaining;
     uint32_t done = (uint32_t)(cpu->deadline_icount - start);
     cpu->remaining = 0;
@@ -476,7 +537,12 @@ struct cpu *cpu_create(const struct cpu_board *board, bool use_block_cache, stru
     cpu->log_channel = log_channel(board->log, "cpu");
     log_channel(board->log, "x87"); /* so that it can be named before it is used */
     cpu->use_block_cache = use_block_cache;
-    cpu->decoder = decoder_create();
+    if (board->model) {
+        cpu->model = *board->model;
+    } else {
+        (void)cpu_model_parse(NULL, &cpu->model, NULL);
+    }
+    cpu->decoder = decoder_create(&cpu->model);
     if (!cpu->decoder || !tlb_create(cpu) || !blocks_create(cpu)) {
         cpu_destroy(cpu);
         error_set(err, "out of memory for the processor");
@@ -543,7 +609,7 @@ void cpu_reset(struct cpu *cpu, bool is_init)
     uint32_t kept_cr0 = is_init ? cpu->cr0 & (CR0_CD | CR0_NW) : CR0_CD | CR0_NW;
 
     memset(cpu->gpr, 0, sizeof cpu->gpr);
-    cpu->gpr[REG_DX] = 0x00000633;
+    cpu->gpr[REG_DX] = cpu->model.signature;
     for (unsigned seg = 0; seg < SEG_COUNT; seg++) {
         cpu->seg[seg] = (struct segment){ 0, 0xffff, ATTR_P | ATTR_S | ATTR_WRITABLE | ATTR_ACCESSED, 0, { 0 } };
     }
@@ -555,7 +621,7 @@ void cpu_reset(struct cpu *cpu, bool is_init)
     cpu->gdtr = cpu->idtr = (struct table_register){ 0, 0xffff, { 0 } };
     cpu->rip = 0xfff0;
     cpu->cr0 = CR0_ET | kept_cr0;
-    cpu->cr2 = cpu->cr3 = 0;
+    cpu->cr2 = cpu->cr3 = cpu->cr8 = 0;
     cpu->cr4 = 0;
     cpu->efer = 0;
     memset(cpu->dr, 0, sizeof cpu->dr);
@@ -569,14 +635,19 @@ void cpu_reset(struct cpu *cpu, bool is_init)
     cpu->debug_pending = 0;
     cpu->delivering = 0;
     cpu->ferr_line = false;
+    cpu->init_requested = false;
     if (!is_init) {
         cpu->fpu = (struct fpu){ .control = 0x40, .empty = 0, .top = 0 };
         memset(cpu->xmm, 0, sizeof cpu->xmm);
+        memset(cpu->ymm_high, 0, sizeof cpu->ymm_high);
         cpu->mxcsr = MXCSR_INIT;
         cpu->xcr0 = XCR0_X87;
         cpu->sysenter_cs = cpu->sysenter_esp = cpu->sysenter_eip = 0;
+        cpu->star = cpu->lstar = cpu->cstar = cpu->fmask = cpu->kernel_gs_base = cpu->tsc_aux = 0;
+        cpu->spec_ctrl = 0;
+        cpu->pkru = 0;
         cpu->tsc_offset = 0 - clock_now(cpu->board.clock);
-        cpu->apic_base = cpu->board.is_application ? 0xfee00800u : 0xfee00900u;
+        cpu->apic_base = 0xfee00000u | (cpu_has(cpu, FEATURE_APIC) ? 0x800u : 0) | (cpu->board.is_application ? 0 : 0x100u);
         cpu->mtrr_def_type = 0;
         memset(cpu->mtrr_fixed, 0, sizeof cpu->mtrr_fixed);
         memset(cpu->mtrr_base, 0, sizeof cpu->mtrr_base);
@@ -587,6 +658,7 @@ void cpu_reset(struct cpu *cpu, bool is_init)
         cpu->a20_enabled = true;
     }
     cpu->token_cs_limit = ~UINT64_C(0);
+    apic_update_page(cpu);
     cpu_set_eflags(cpu, FLAG_1);
     tlb_flush(cpu, false);
     cpu_update_mode(cpu);
@@ -622,7 +694,10 @@ static const struct field fpu_fields[] = {
 #undef S
 #define S struct cpu
 const struct field cpu_fields[] = {
-    FIELD(S, gpr, "rax rcx rdx rbx rsp rbp rsi rdi r8-r15, zero"),
+    { "gpr", "rax rcx rdx rbx rsp rbp rsi rdi r8-r15, zero", offsetof(S, gpr), REG_STATE_COUNT * sizeof(uint64_t),
+      sizeof(uint64_t), FIELD_KIND_UINT, NULL },
+    { "gpr_derived", NULL, offsetof(S, gpr) + REG_STATE_COUNT * sizeof(uint64_t),
+      (REG_COUNT - REG_STATE_COUNT) * sizeof(uint64_t), 0, FIELD_KIND_DERIVED, NULL },
     FIELD(S, flags_result, "lazy flags"),
     FIELD(S, flags_x, "lazy flags"),
     DERIVED(S, remaining, "0 between runs"),
@@ -631,7 +706,6 @@ const struct field cpu_fields[] = {
     FIELD(S, cpl, NULL),
     DERIVED(S, mode, NULL),
     DERIVED(S, tlb, NULL),
-    DERIVED(S, page_eip, NULL),
     DERIVED(S, fetch_token, NULL),
     DERIVED(S, jump_cache, NULL),
     FIELD(S, eflags, "system flags"),
@@ -645,6 +719,7 @@ const struct field cpu_fields[] = {
     FIELD_STRUCT(S, idtr, struct table_register, table_register_fields, NULL),
     FIELD(S, cr2, NULL),
     FIELD(S, cr3, NULL),
+    FIELD(S, cr8, NULL),
     FIELD(S, cr4, NULL),
     FIELD(S, debug_pending, "DR6 bits of a trap that is due"),
     FIELD(S, efer, NULL),
@@ -664,10 +739,25 @@ const struct field cpu_fields[] = {
     FIELD(S, bios_sign_id, NULL),
     FIELD_STRUCT(S, fpu, struct fpu, fpu_fields, "x87"),
     FIELD_ROW(S, xmm, "low and high quadword of each", sizeof(uint64_t), FIELD_KIND_UINT, NULL),
+    FIELD_ROW(S, ymm_high, "of the YMM registers", sizeof(uint64_t), FIELD_KIND_UINT, NULL),
     FIELD(S, xcr0, NULL),
+    FIELD(S, star, NULL),
+    FIELD(S, lstar, NULL),
+    FIELD(S, cstar, NULL),
+    FIELD(S, fmask, NULL),
+    FIELD(S, kernel_gs_base, NULL),
+    FIELD(S, tsc_aux, NULL),
+    FIELD(S, spec_ctrl, NULL),
+    FIELD(S, monitor_line, "physical"),
+    FIELD(S, monitor_hash, "of the line when MONITOR ran"),
     FIELD(S, random_state, "of RDRAND and RDSEED"),
     FIELD(S, mxcsr, NULL),
+    FIELD(S, pkru, NULL),
+    FIELD(S, monitor_armed, NULL),
+    FIELD(S, mwait_waits, "halted by MWAIT"),
+    FIELD(S, mwait_breaks, "interrupts end it though IF is clear"),
     PAD(S, sse_pad_),
+    FIELD(S, init_requested, NULL),
     DERIVED(S, sse_is_blocked, NULL),
     FIELD(S, intr_line, NULL),
     FIELD(S, nmi_line, NULL),
@@ -699,15 +789,22 @@ const struct field cpu_fields[] = {
     DERIVED(S, tlb_arrays, NULL),
     DERIVED(S, tlb_cold, NULL),
     DERIVED(S, large_regions, NULL),
+    DERIVED(S, huge_regions, NULL),
     DERIVED(S, code_pages_seen, NULL),
     DERIVED(S, blocks, NULL),
     DERIVED(S, decoder, NULL),
     DERIVED(S, profile, NULL),
     WIRED(S, board, NULL),
+    WIRED(S, model, NULL),
     WIRED(S, log_channel, NULL),
+    WIRED(S, debug, NULL),
     DERIVED(S, stats, NULL),
+    DERIVED(S, apic_page, NULL),
+    DERIVED(S, debug_repeat_icount, NULL),
+    DERIVED(S, debug_repeat_rip, NULL),
     WIRED(S, next_peer, NULL),
     WIRED(S, use_block_cache, NULL),
+    DERIVED(S, debug_stop, NULL),
     PAD(S, pad_end_),
     FIELD_END
 };

@@ -1,7 +1,6 @@
 /* segments.c - segment registers and descriptor tables, as in Intel SDM vol. 3 (December 2023), chapters 3.4, 3.5
  * and 5, and the pages of MOV, LLDT, LTR, LAR, LSL, VERR and VERW in vol. 2.
- *
- * Not implemented: 16-byte system descriptors of IA-32e mode. */
+ */
 #include "cpu/system_private.h"
 
 struct segment segment_flat(uint16_t selector, uint32_t type, unsigned dpl)
@@ -48,6 +47,10 @@ void segments_clear_inaccessible(struct cpu *cpu, unsigned cpl)
 
     for (unsigned n = 0; n < 4; n++) {
         struct segment *segment = &cpu->seg[data_segments[n]];
+        /* FS and GS may have a base without a selector in IA-32e mode: that stays. */
+        if (cpu_is_long(cpu) && selector_is_null(segment->selector)) {
+            continue;
+        }
         if (attributes_dpl(segment->attributes) < cpl && !attributes_are_conforming(segment->attributes)) {
             *segment = segment_null(0);
         }
@@ -71,7 +74,7 @@ static bool descriptor_address(const struct cpu *cpu, uint16_t selector, uint64_
         base = ldt->base;
         limit = ldt->limit;
     }
-    *linear = (base + offset) & LINEAR_MASK;
+    *linear = (base + offset) & table_mask(cpu);
     return offset + 7 <= limit;
 }
 
@@ -116,7 +119,22 @@ bool descriptor_write_access(struct cpu *cpu, uint16_t selector, uint64_t descri
     if (!descriptor_address(cpu, selector, &linear)) {
         return cpu_fault_error(cpu, VEC_GP, selector_error(selector));
     }
-    return linear_write(cpu, (linear + 5) & LINEAR_MASK, 1, true, (descriptor >> 40) & 0xff);
+    return linear_write(cpu, (linear + 5) & table_mask(cpu), 1, true, (descriptor >> 40) & 0xff);
+}
+
+bool descriptor_read_high(struct cpu *cpu, uint16_t selector, uint64_t *high)
+{
+    uint64_t linear;
+
+    /* The upper half is where the next descriptor would be. */
+    if (!descriptor_address(cpu, (uint16_t)(selector + 8), &linear) || selector > 0xfff7) {
+        return cpu_fault_error(cpu, VEC_GP, selector_error(selector));
+    }
+    if (!system_read(cpu, linear, 8, high)) {
+        return false;
+    }
+    /* SDM vol. 3, 5.8.3.1 and 3.5: what stands in the place of the type must be 0. */
+    return (*high >> 40 & 0x1f) == 0 || cpu_fault_error(cpu, VEC_GP, selector_error(selector));
 }
 
 bool descriptor_set_accessed(struct cpu *cpu, uint16_t selector, uint64_t descriptor)
@@ -177,6 +195,12 @@ static bool load_stack_segment(struct cpu *cpu, uint16_t selector)
     struct segment stack;
     uint64_t descriptor;
 
+    /* 64-bit code below level 3 may do without. */
+    if (cpu_is_64bit(cpu) && selector_is_null(selector) && cpu->cpl != 3 && selector_rpl(selector) == cpu->cpl) {
+        cpu->seg[SEG_SS] = segment_null_stack(cpu->cpl);
+        cpu_update_mode(cpu);
+        return true;
+    }
     if (!stack_segment_check(cpu, selector, cpu->cpl, VEC_GP, &stack, &descriptor) ||
         !descriptor_set_accessed(cpu, selector, descriptor)) {
         return false;
@@ -238,12 +262,30 @@ static bool system_segment_read(struct cpu *cpu, uint16_t selector, unsigned typ
     }
     uint32_t attributes = descriptor_attributes(*descriptor);
     unsigned found = attributes_system_type(attributes);
-    if (found != type && !(type == TYPE_TSS32 && found == TYPE_TSS16)) {
+    if (found != type && !(type == TYPE_TSS32 && found == TYPE_TSS16 && !cpu_is_long(cpu))) {
         return cpu_fault_error(cpu, VEC_GP, selector_error(selector));
     }
     if (!(attributes & ATTR_P)) {
         return cpu_fault_error(cpu, VEC_NP, selector_error(selector));
     }
+    return true;
+}
+
+/* Sets LDTR or TR from a descriptor, of which IA-32e mode has an upper half with more of the base. */
+static bool system_segment_set(struct cpu *cpu, enum segment_index seg, uint16_t selector, uint64_t descriptor)
+{
+    uint64_t high = 0;
+    struct segment segment;
+
+    if (cpu_is_long(cpu) && !descriptor_read_high(cpu, selector, &high)) {
+        return false;
+    }
+    descriptor_unpack(descriptor, selector, &segment);
+    segment.base |= high << 32;
+    if (cpu_is_long(cpu) && !cpu_is_canonical(cpu, segment.base)) {
+        return cpu_fault_error(cpu, VEC_GP, selector_error(selector));
+    }
+    cpu->seg[seg] = segment;
     return true;
 }
 
@@ -264,8 +306,7 @@ bool system_lldt(struct cpu *cpu, uint16_t selector)
     if (!system_segment_read(cpu, selector, TYPE_LDT, &descriptor)) {
         return false;
     }
-    descriptor_unpack(descriptor, selector, &cpu->seg[SEG_LDTR]);
-    return true;
+    return system_segment_set(cpu, SEG_LDTR, selector, descriptor);
 }
 
 bool system_ltr(struct cpu *cpu, uint16_t selector)
@@ -282,10 +323,14 @@ bool system_ltr(struct cpu *cpu, uint16_t selector)
         return false;
     }
     descriptor |= (uint64_t)TYPE_BUSY_BIT << 40;
-    if (!descriptor_write_access(cpu, selector, descriptor)) {
+    struct segment old = cpu->seg[SEG_TR];
+    if (!system_segment_set(cpu, SEG_TR, selector, descriptor)) {
         return false;
     }
-    descriptor_unpack(descriptor, selector, &cpu->seg[SEG_TR]);
+    if (!descriptor_write_access(cpu, selector, descriptor)) {
+        cpu->seg[SEG_TR] = old;
+        return false;
+    }
     return true;
 }
 
@@ -321,8 +366,10 @@ static bool examine(struct cpu *cpu, uint16_t selector, unsigned types, uint64_t
 
 bool system_lar(struct cpu *cpu, uint16_t selector, bool *ok, uint32_t *rights)
 {
-    const unsigned types = 1u << TYPE_TSS16 | 1u << TYPE_LDT | 1u << TYPE_TSS16_BUSY | 1u << TYPE_CALL_GATE16 |
-                           1u << TYPE_TASK_GATE | 1u << TYPE_TSS32 | 1u << TYPE_TSS32_BUSY | 1u << TYPE_CALL_GATE32;
+    const unsigned of_ia32e = 1u << TYPE_LDT | 1u << TYPE_TSS32 | 1u << TYPE_TSS32_BUSY | 1u << TYPE_CALL_GATE32;
+    const unsigned types = cpu_is_long(cpu) ? of_ia32e
+                                            : of_ia32e | 1u << TYPE_TSS16 | 1u << TYPE_TSS16_BUSY |
+                                                  1u << TYPE_CALL_GATE16 | 1u << TYPE_TASK_GATE;
     uint64_t descriptor = 0;
 
     if (!examine(cpu, selector, types, &descriptor, ok)) {
@@ -334,8 +381,8 @@ bool system_lar(struct cpu *cpu, uint16_t selector, bool *ok, uint32_t *rights)
 
 bool system_lsl(struct cpu *cpu, uint16_t selector, bool *ok, uint32_t *limit)
 {
-    const unsigned types =
-        1u << TYPE_TSS16 | 1u << TYPE_LDT | 1u << TYPE_TSS16_BUSY | 1u << TYPE_TSS32 | 1u << TYPE_TSS32_BUSY;
+    const unsigned of_ia32e = 1u << TYPE_LDT | 1u << TYPE_TSS32 | 1u << TYPE_TSS32_BUSY;
+    const unsigned types = cpu_is_long(cpu) ? of_ia32e : of_ia32e | 1u << TYPE_TSS16 | 1u << TYPE_TSS16_BUSY;
     uint64_t descriptor = 0;
     struct segment segment;
 

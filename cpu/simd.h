@@ -79,9 +79,20 @@ bool simd_masked_store(struct cpu *cpu, const struct insn *insn, const union xmm
                        const union xmm_value *mask, unsigned bytes);
 
 /* What a TLB tag must equal: an aligned access cannot cross a page, and a misaligned one must miss. */
-static ALWAYS_INLINE uint32_t tag_of_128(uint32_t ea, bool is_aligned)
+static ALWAYS_INLINE uint64_t tag_of_128(uint64_t ea, bool is_aligned)
 {
-    return is_aligned ? ea & ~(GUEST_PAGE_SIZE - 16u) : (ea + 15) & ~(GUEST_PAGE_SIZE - 1u);
+    return is_aligned ? ea & ~(uint64_t)(GUEST_PAGE_SIZE - 16u) : (ea + 15) & ~(uint64_t)(GUEST_PAGE_SIZE - 1u);
+}
+
+static ALWAYS_INLINE uint8_t *flat_host128(struct cpu *cpu, const struct insn *insn, enum form form, bool is_aligned,
+                                           bool writes)
+{
+    uint64_t ea = form_is_long(form) ? ea_long(cpu, insn, form) : ea_flat(cpu, insn, form);
+    const struct tlb_entry *entry = tlb_at(cpu, ea);
+
+    return LIKELY((writes ? entry->write_tag : entry->read_tag) == tag_of_128(ea, is_aligned))
+               ? (uint8_t *)(entry->addend + (uintptr_t)ea)
+               : NULL;
 }
 
 static ALWAYS_INLINE bool load128(struct cpu *cpu, const struct insn *insn, enum form form, bool is_aligned,
@@ -90,12 +101,11 @@ static ALWAYS_INLINE bool load128(struct cpu *cpu, const struct insn *insn, enum
     if (form == FORM_GENERIC) {
         return simd_read128(cpu, insn, is_aligned, value);
     }
-    uint32_t ea = ea_flat(cpu, insn, form);
-    const struct tlb_entry *entry = tlb_at(cpu, ea);
-    if (UNLIKELY(entry->read_tag != tag_of_128(ea, is_aligned))) {
+    const uint8_t *host = flat_host128(cpu, insn, form, is_aligned, false);
+    if (UNLIKELY(!host)) {
         return false;
     }
-    host_load128((const uint8_t *)(entry->addend + ea), value);
+    host_load128(host, value);
     return true;
 }
 
@@ -105,12 +115,11 @@ static ALWAYS_INLINE bool store128(struct cpu *cpu, const struct insn *insn, enu
     if (form == FORM_GENERIC) {
         return simd_write128(cpu, insn, is_aligned, value);
     }
-    uint32_t ea = ea_flat(cpu, insn, form);
-    const struct tlb_entry *entry = tlb_at(cpu, ea);
-    if (UNLIKELY(entry->write_tag != tag_of_128(ea, is_aligned))) {
+    uint8_t *host = flat_host128(cpu, insn, form, is_aligned, true);
+    if (UNLIKELY(!host)) {
         return false;
     }
-    host_store128((uint8_t *)(entry->addend + ea), value);
+    host_store128(host, value);
     return true;
 }
 
@@ -131,6 +140,14 @@ const struct insn *sse_fault_exit(struct cpu *cpu, const struct insn *insn);
         }                                                                                                              \
         NEXT(1);                                                                                                       \
     }
+#define SIMD_FLAT(name, suffix, form, slots)                                                                           \
+    static HANDLER(h_##name##_##suffix)                                                                                \
+    {                                                                                                                  \
+        if (UNLIKELY(!b_##name(cpu, insn, form))) {                                                                    \
+            TAIL(h_##name##_m);                                                                                        \
+        }                                                                                                              \
+        NEXT(slots);                                                                                                   \
+    }
 /* The memory forms; `slots` counts the immediate that stands behind a memory operand. */
 #define SIMD_MEMORY(name, slots, exit)                                                                                 \
     static NOINLINE HANDLER(h_##name##_m)                                                                              \
@@ -140,26 +157,18 @@ const struct insn *sse_fault_exit(struct cpu *cpu, const struct insn *insn);
         }                                                                                                              \
         NEXT_SLOW(slots);                                                                                              \
     }                                                                                                                  \
-    static HANDLER(h_##name##_bd)                                                                                      \
-    {                                                                                                                  \
-        if (UNLIKELY(!b_##name(cpu, insn, FORM_BD))) {                                                                 \
-            TAIL(h_##name##_m);                                                                                        \
-        }                                                                                                              \
-        NEXT(slots);                                                                                                   \
-    }                                                                                                                  \
-    static HANDLER(h_##name##_bid)                                                                                     \
-    {                                                                                                                  \
-        if (UNLIKELY(!b_##name(cpu, insn, FORM_BID))) {                                                                \
-            TAIL(h_##name##_m);                                                                                        \
-        }                                                                                                              \
-        NEXT(slots);                                                                                                   \
-    }
+    SIMD_FLAT(name, bd, FORM_BD, slots)                                                                                \
+    SIMD_FLAT(name, bid, FORM_BID, slots)                                                                              \
+    SIMD_FLAT(name, lbd, FORM_LBD, slots)                                                                              \
+    SIMD_FLAT(name, lbid, FORM_LBID, slots)
 #define SIMD_BIND(name, reg)                                                                                           \
     extern const struct binding bind_##name;                                                                           \
     const struct binding bind_##name = { { [LIVE] = { [FORM_REG] = ALL_SIZES(reg),                                     \
                                                       [FORM_GENERIC] = ALL_SIZES(h_##name##_m),                        \
                                                       [FORM_BD] = ALL_SIZES(h_##name##_bd),                            \
-                                                      [FORM_BID] = ALL_SIZES(h_##name##_bid) } } };
+                                                      [FORM_BID] = ALL_SIZES(h_##name##_bid),                          \
+                                                      [FORM_LBD] = ALL_SIZES(h_##name##_lbd),                          \
+                                                      [FORM_LBID] = ALL_SIZES(h_##name##_lbid) } } };
 #define MMX_BIND_REG(name) SIMD_REG(name, MMX_EXIT) BIND_ONE(name, h_##name)
 #define MMX_BIND_MEM(name, slots) SIMD_MEMORY(name, slots, MMX_EXIT) SIMD_BIND(name, NULL)
 #define MMX_BIND_RM(name, slots) SIMD_REG(name, MMX_EXIT) SIMD_MEMORY(name, slots, MMX_EXIT) SIMD_BIND(name, h_##name)
@@ -182,12 +191,17 @@ enum {
     IMAGE_MXCSR = 24,
     IMAGE_MXCSR_MASK = 28,
     IMAGE_ST = 32,   /* ST(0) to ST(7), 16 bytes each */
-    IMAGE_XMM = 160, /* XMM0 to XMM7 outside of 64-bit mode */
-    IMAGE_END = 288  /* of what is written */
+    IMAGE_XMM = 160, /* XMM0 to XMM7, in 64-bit mode to XMM15 */
+    IMAGE_END = 416  /* of what may be written */
 };
-void simd_make_image(const struct cpu *cpu, uint8_t image[IMAGE_END]);
-/* The x87 part, and XMM0 to XMM7. */
-void simd_take_x87(struct cpu *cpu, const uint8_t image[IMAGE_END]);
+/* Vector registers that there are in the mode. */
+static inline unsigned simd_count(const struct cpu *cpu) { return cpu->mode & MODE_CODE64 ? 16 : 8; }
+/* End of what is written in the mode. */
+static inline unsigned simd_image_end(const struct cpu *cpu) { return IMAGE_XMM + 16 * simd_count(cpu); }
+/* `is_wide`: with REX.W, the instruction and data pointers have 64 bits and no selectors. */
+void simd_make_image(const struct cpu *cpu, bool is_wide, uint8_t image[IMAGE_END]);
+/* The x87 part, and the XMM registers. */
+void simd_take_x87(struct cpu *cpu, bool is_wide, const uint8_t image[IMAGE_END]);
 void simd_take_xmm(struct cpu *cpu, const uint8_t image[IMAGE_END]);
 /* Linear address of the memory operand, `size` bytes inside the segment and a multiple of `alignment`: #GP(0). */
 bool simd_area(struct cpu *cpu, const struct insn *insn, enum access_kind kind, unsigned size, unsigned alignment,

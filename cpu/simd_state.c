@@ -63,18 +63,18 @@ bool simd_masked_store(struct cpu *cpu, const struct insn *insn, const union xmm
                        const union xmm_value *mask, unsigned bytes)
 {
     enum segment_index seg = ea_segment(insn);
-    uint64_t offset_mask = (insn->sc >> 5 & 3) == 0 ? 0xffffu : 0xffffffffu;
+    uint64_t offset_mask = address_mask(insn);
 
     cpu->current = insn;
     /* All bytes must be writable, those left out too: the SDM leaves it open, AMD Zen does so. Alignment counts by quadword. */
     for (unsigned k = 0; k < bytes; k += 8) {
-        if (!segment_probe_write(cpu, seg, (reg32(cpu, REG_DI) + k) & offset_mask, 8)) {
+        if (!segment_probe_write(cpu, seg, (cpu->gpr[REG_DI] + k) & offset_mask, 8)) {
             return false;
         }
     }
     for (unsigned k = 0; k < bytes; k++) {
         if (VB(mask, k) & 0x80) {
-            (void)segment_write(cpu, seg, (reg32(cpu, REG_DI) + k) & offset_mask, 1, VB(data, k)); /* probed */
+            (void)segment_write(cpu, seg, (cpu->gpr[REG_DI] + k) & offset_mask, 1, VB(data, k)); /* probed */
         }
     }
     return true;
@@ -135,7 +135,7 @@ void simd_area_write(struct cpu *cpu, uint64_t linear, unsigned from, unsigned t
     }
 }
 
-void simd_make_image(const struct cpu *cpu, uint8_t image[IMAGE_END])
+void simd_make_image(const struct cpu *cpu, bool is_wide, uint8_t image[IMAGE_END])
 {
     const struct fpu *fpu = &cpu->fpu;
 
@@ -144,21 +144,28 @@ void simd_make_image(const struct cpu *cpu, uint8_t image[IMAGE_END])
     host_store16(image + 2, x87_status_word(cpu));
     image[4] = (uint8_t)~fpu->empty;
     host_store16(image + 6, fpu->opcode & 0x7ff);
-    host_store32(image + 8, (uint32_t)fpu->instruction_pointer);
-    host_store16(image + 12, fpu->instruction_selector);
-    host_store32(image + 16, (uint32_t)fpu->data_pointer);
-    host_store16(image + 20, fpu->data_selector);
+    if (is_wide) {
+        host_store64(image + 8, fpu->instruction_pointer);
+        host_store64(image + 16, fpu->data_pointer);
+    } else {
+        host_store32(image + 8, (uint32_t)fpu->instruction_pointer);
+        host_store16(image + 12, fpu->instruction_selector);
+        host_store32(image + 16, (uint32_t)fpu->data_pointer);
+        host_store16(image + 20, fpu->data_selector);
+    }
     host_store32(image + IMAGE_MXCSR, cpu->mxcsr);
     host_store32(image + IMAGE_MXCSR_MASK, MXCSR_MASK);
     for (unsigned k = 0; k < 8; k++) {
         unsigned reg = x87_st(cpu, k);
         host_store64(image + IMAGE_ST + 16 * k, fpu->mantissa[reg]);
         host_store16(image + IMAGE_ST + 16 * k + 8, fpu->sign_exp[reg]);
+    }
+    for (unsigned k = 0; k < simd_count(cpu); k++) {
         host_store128(image + IMAGE_XMM + 16 * k, &cpu->xmm[k]);
     }
 }
 
-void simd_take_x87(struct cpu *cpu, const uint8_t image[IMAGE_END])
+void simd_take_x87(struct cpu *cpu, bool is_wide, const uint8_t image[IMAGE_END])
 {
     struct fpu *fpu = &cpu->fpu;
     unsigned status = host_load16(image + 2);
@@ -168,10 +175,10 @@ void simd_take_x87(struct cpu *cpu, const uint8_t image[IMAGE_END])
     fpu->top = status >> 11 & 7;
     fpu->empty = (uint8_t)~image[4];
     fpu->opcode = host_load16(image + 6) & 0x7ff;
-    fpu->instruction_pointer = host_load32(image + 8);
-    fpu->instruction_selector = host_load16(image + 12);
-    fpu->data_pointer = host_load32(image + 16);
-    fpu->data_selector = host_load16(image + 20);
+    fpu->instruction_pointer = is_wide ? host_load64(image + 8) : host_load32(image + 8);
+    fpu->instruction_selector = is_wide ? 0 : host_load16(image + 12);
+    fpu->data_pointer = is_wide ? host_load64(image + 16) : host_load32(image + 16);
+    fpu->data_selector = is_wide ? 0 : host_load16(image + 20);
     for (unsigned k = 0; k < 8; k++) {
         unsigned reg = x87_st(cpu, k);
         fpu->mantissa[reg] = host_load64(image + IMAGE_ST + 16 * k);
@@ -182,7 +189,7 @@ void simd_take_x87(struct cpu *cpu, const uint8_t image[IMAGE_END])
 
 void simd_take_xmm(struct cpu *cpu, const uint8_t image[IMAGE_END])
 {
-    for (unsigned k = 0; k < 8; k++) {
+    for (unsigned k = 0; k < simd_count(cpu); k++) {
         host_load128(image + IMAGE_XMM + 16 * k, &cpu->xmm[k]);
     }
 }
@@ -193,7 +200,7 @@ static bool x87_available(struct cpu *cpu)
 }
 
 /* FXSAVE does not wait: a pending x87 exception stays pending. */
-static bool b_fxsave(struct cpu *cpu, const struct insn *insn)
+static bool save_image(struct cpu *cpu, const struct insn *insn, bool is_wide)
 {
     uint8_t image[IMAGE_END];
     uint64_t linear;
@@ -202,19 +209,22 @@ static bool b_fxsave(struct cpu *cpu, const struct insn *insn)
         !linear_probe_write(cpu, linear, IMAGE_SIZE, false)) {
         return false;
     }
-    simd_make_image(cpu, image);
+    simd_make_image(cpu, is_wide, image);
     if (cpu->cr4 & CR4_OSFXSR) {
-        simd_area_write(cpu, linear, 0, IMAGE_END, image);
+        simd_area_write(cpu, linear, 0, simd_image_end(cpu), image);
     } else {
         simd_area_write(cpu, linear, 0, IMAGE_MXCSR, image);
         simd_area_write(cpu, linear, IMAGE_ST, IMAGE_XMM, image);
     }
     return true;
 }
+static bool b_fxsave(struct cpu *cpu, const struct insn *insn) { return save_image(cpu, insn, false); }
+static bool b_fxsave64(struct cpu *cpu, const struct insn *insn) { return save_image(cpu, insn, true); }
 SLOW(fxsave)
-BIND_ONE(fxsave, h_fxsave)
+SLOW(fxsave64)
+BIND_REX_W(fxsave)
 
-static bool b_fxrstor(struct cpu *cpu, const struct insn *insn)
+static bool load_image(struct cpu *cpu, const struct insn *insn, bool is_wide)
 {
     uint8_t image[IMAGE_END];
     bool has_sse = (cpu->cr4 & CR4_OSFXSR) != 0;
@@ -222,7 +232,7 @@ static bool b_fxrstor(struct cpu *cpu, const struct insn *insn)
 
     /* The whole area is read, its reserved end too. */
     if (!x87_available(cpu) || !simd_area(cpu, insn, ACCESS_READ, IMAGE_SIZE, 16, &linear) ||
-        !simd_area_read(cpu, linear, 0, IMAGE_END, image) ||
+        !simd_area_read(cpu, linear, 0, simd_image_end(cpu), image) ||
         !linear_read(cpu, linear + IMAGE_SIZE - sizeof last, sizeof last, false, &last)) {
         return false;
     }
@@ -230,12 +240,15 @@ static bool b_fxrstor(struct cpu *cpu, const struct insn *insn)
     if (has_sse && (mxcsr & ~(uint32_t)MXCSR_MASK)) {
         return cpu_fault_error(cpu, VEC_GP, 0);
     }
-    simd_take_x87(cpu, image);
+    simd_take_x87(cpu, is_wide, image);
     if (has_sse) {
         cpu->mxcsr = mxcsr;
         simd_take_xmm(cpu, image);
     }
     return true;
 }
+static bool b_fxrstor(struct cpu *cpu, const struct insn *insn) { return load_image(cpu, insn, false); }
+static bool b_fxrstor64(struct cpu *cpu, const struct insn *insn) { return load_image(cpu, insn, true); }
 SLOW(fxrstor)
-BIND_ONE(fxrstor, h_fxrstor)
+SLOW(fxrstor64)
+BIND_REX_W(fxrstor)

@@ -66,7 +66,9 @@ TO_GENERAL(cvttsd2si, 64, 64, IEEE_TRUNCATE)
         [FORM_REG] = { NULL, NULL, h_##name##32, h_##name##64 },                                                       \
         [FORM_GENERIC] = { NULL, NULL, h_##name##32_m, h_##name##64_m },                                               \
         [FORM_BD] = { NULL, NULL, h_##name##32_bd, h_##name##64_bd },                                                  \
-        [FORM_BID] = { NULL, NULL, h_##name##32_bid, h_##name##64_bid } } } };
+        [FORM_BID] = { NULL, NULL, h_##name##32_bid, h_##name##64_bid },                                                  \
+        [FORM_LBD] = { NULL, NULL, h_##name##32_lbd, h_##name##64_lbd },                                                  \
+        [FORM_LBID] = { NULL, NULL, h_##name##32_lbid, h_##name##64_lbid } } } };
 BIND_32_64(cvtsi2ss)
 BIND_32_64(cvtsi2sd)
 BIND_32_64(cvtss2si)

@@ -217,11 +217,15 @@ POPCNT(64)
         [FORM_REG] = { size8, h_##stem##_16, h_##stem##_32, h_##stem##_64 },                                           \
         [FORM_GENERIC] = { NULL, h_##stem##_16_m, h_##stem##_32_m, h_##stem##_64_m },                                  \
         [FORM_BD] = { NULL, h_##stem##_16_bd, h_##stem##_32_bd, h_##stem##_64_bd },                                    \
-        [FORM_BID] = { NULL, h_##stem##_16_bid, h_##stem##_32_bid, h_##stem##_64_bid } } } };
+        [FORM_BID] = { NULL, h_##stem##_16_bid, h_##stem##_32_bid, h_##stem##_64_bid },                                    \
+        [FORM_LBD] = { NULL, h_##stem##_16_lbd, h_##stem##_32_lbd, h_##stem##_64_lbd },                                    \
+        [FORM_LBID] = { NULL, h_##stem##_16_lbid, h_##stem##_32_lbid, h_##stem##_64_lbid } } } };
 BIND_SIZES(crc32, NULL)
 BIND_SIZES(popcnt, NULL)
 extern const struct binding bind_crc32_b;
 const struct binding bind_crc32_b = { { [LIVE] = { [FORM_REG] = ALL_SIZES(h_crc32_8),
                                                    [FORM_GENERIC] = ALL_SIZES(h_crc32_8_m),
                                                    [FORM_BD] = ALL_SIZES(h_crc32_8_bd),
-                                                   [FORM_BID] = ALL_SIZES(h_crc32_8_bid) } } };
+                                                   [FORM_BID] = ALL_SIZES(h_crc32_8_bid),
+                                                   [FORM_LBD] = ALL_SIZES(h_crc32_8_lbd),
+                                                   [FORM_LBID] = ALL_SIZES(h_crc32_8_lbid) } } };

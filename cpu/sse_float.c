@@ -21,6 +21,14 @@ NOINLINE bool sse_exception(struct cpu *cpu, uint32_t flags)
 
 /* xmm, xmm/m128: every element; and xmm, xmm/m32 or m64: the lowest. b_<name> is exact and serves the generic form and
  * h_<name>_slow; u_<name> leaves everything unusual to it, and so needs no call and no stack frame. */
+#define FAST_FLAT(name, suffix, form)                                                                                  \
+    static HANDLER(h_##name##_##suffix)                                                                                \
+    {                                                                                                                  \
+        if (UNLIKELY(!u_##name(cpu, insn, form))) {                                                                    \
+            TAIL(h_##name##_m);                                                                                        \
+        }                                                                                                              \
+        NEXT(1);                                                                                                       \
+    }
 #define ARITHMETIC(name, suffix_p, suffix_s, bits, LANE, count)                                                        \
     static ALWAYS_INLINE bool b_##name##suffix_p(struct cpu *cpu, const struct insn *insn, enum form form)             \
     {                                                                                                                  \
@@ -102,20 +110,10 @@ NOINLINE bool sse_exception(struct cpu *cpu, uint32_t flags)
         }                                                                                                              \
         NEXT_SLOW(1);                                                                                                  \
     }                                                                                                                  \
-    static HANDLER(h_##name##_bd)                                                                                      \
-    {                                                                                                                  \
-        if (UNLIKELY(!u_##name(cpu, insn, FORM_BD))) {                                                                 \
-            TAIL(h_##name##_m);                                                                                        \
-        }                                                                                                              \
-        NEXT(1);                                                                                                       \
-    }                                                                                                                  \
-    static HANDLER(h_##name##_bid)                                                                                     \
-    {                                                                                                                  \
-        if (UNLIKELY(!u_##name(cpu, insn, FORM_BID))) {                                                                \
-            TAIL(h_##name##_m);                                                                                        \
-        }                                                                                                              \
-        NEXT(1);                                                                                                       \
-    }                                                                                                                  \
+    FAST_FLAT(name, bd, FORM_BD)                                                                                       \
+    FAST_FLAT(name, bid, FORM_BID)                                                                                     \
+    FAST_FLAT(name, lbd, FORM_LBD)                                                                                     \
+    FAST_FLAT(name, lbid, FORM_LBID)                                                                                   \
     SIMD_BIND(name, h_##name)
 #define ARITHMETIC_BOTH(name) ARITHMETIC(name, ps, ss, 32, VD, 4) ARITHMETIC(name, pd, sd, 64, VQ, 2)
 ARITHMETIC_BOTH(add)

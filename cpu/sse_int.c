@@ -340,7 +340,9 @@ SSE_MEMORY(pextr64, 2)
         [FORM_REG] = { NULL, NULL, h_##name32, h_##name64 },                                                           \
         [FORM_GENERIC] = { NULL, NULL, h_##name32##_m, h_##name64##_m },                                               \
         [FORM_BD] = { NULL, NULL, h_##name32##_bd, h_##name64##_bd },                                                  \
-        [FORM_BID] = { NULL, NULL, h_##name32##_bid, h_##name64##_bid } } } };
+        [FORM_BID] = { NULL, NULL, h_##name32##_bid, h_##name64##_bid },                                                  \
+        [FORM_LBD] = { NULL, NULL, h_##name32##_lbd, h_##name64##_lbd },                                                  \
+        [FORM_LBID] = { NULL, NULL, h_##name32##_lbid, h_##name64##_lbid } } } };
 BIND_32_64(pinsr, pinsr32, pinsr64)
 BIND_32_64(pextr, pextr32, pextr64)
 

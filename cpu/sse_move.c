@@ -152,14 +152,18 @@ MOVE_GENERAL(64)
         [FORM_REG] = { NULL, NULL, h_##name##32, h_##name##64 },                                                       \
         [FORM_GENERIC] = { NULL, NULL, h_##name##32_m, h_##name##64_m },                                               \
         [FORM_BD] = { NULL, NULL, h_##name##32_bd, h_##name##64_bd },                                                  \
-        [FORM_BID] = { NULL, NULL, h_##name##32_bid, h_##name##64_bid } } } };
+        [FORM_BID] = { NULL, NULL, h_##name##32_bid, h_##name##64_bid },                                                  \
+        [FORM_LBD] = { NULL, NULL, h_##name##32_lbd, h_##name##64_lbd },                                                  \
+        [FORM_LBID] = { NULL, NULL, h_##name##32_lbid, h_##name##64_lbid } } } };
 BIND_32_64(movd_v_e, movd_v_e)
 BIND_32_64(movd_e_v, movd_e_v)
 extern const struct binding bind_movnti;
 const struct binding bind_movnti = { { [LIVE] = {
     [FORM_GENERIC] = { NULL, NULL, h_movnti32_m, h_movnti64_m },
     [FORM_BD] = { NULL, NULL, h_movnti32_bd, h_movnti64_bd },
-    [FORM_BID] = { NULL, NULL, h_movnti32_bid, h_movnti64_bid } } } };
+    [FORM_BID] = { NULL, NULL, h_movnti32_bid, h_movnti64_bid },
+    [FORM_LBD] = { NULL, NULL, h_movnti32_lbd, h_movnti64_lbd },
+    [FORM_LBID] = { NULL, NULL, h_movnti32_lbid, h_movnti64_lbid } } } };
 
 /* ---- halves ---- */
 

@@ -6,29 +6,25 @@
  *
  * Record: sc has segment and address size; r2 is 0 without prefix, 1 for F3 (REP, REPE), 2 for F2 (REPNE). */
 #include "cpu/bind.h"
+#include "cpu/debug.h"
 #include "cpu/decode.h"
 #include "cpu/flags.h"
 
 enum { REPEAT_NONE, REPEAT_E, REPEAT_NE };
 
-static uint32_t address_mask(const struct insn *insn)
-{
-    return (insn->sc >> 5 & 3) == 0 ? 0xffff : 0xffffffffu;
-}
-
-static void set_register(struct cpu *cpu, unsigned reg, uint32_t value, uint32_t mask)
+static void set_register(struct cpu *cpu, unsigned reg, uint64_t value, uint64_t mask)
 {
     if (mask == 0xffff) {
         set_reg16(cpu, reg, (uint16_t)value);
     } else {
-        set_reg32(cpu, reg, value);
+        set_reg64(cpu, reg, value);
     }
 }
 
 /* What a string instruction works on. */
 struct run {
-    uint32_t mask, count; /* count: elements asked for, 1 without REP */
-    uint32_t si, di;
+    uint64_t mask, count; /* count: elements asked for, 1 without REP */
+    uint64_t si, di;
     int32_t step;
     bool repeats;
 };
@@ -37,16 +33,16 @@ static void run_open(const struct cpu *cpu, const struct insn *insn, unsigned si
 {
     run->mask = address_mask(insn);
     run->repeats = insn->r2 != REPEAT_NONE;
-    run->count = run->repeats ? reg32(cpu, REG_CX) & run->mask : 1;
-    run->si = reg32(cpu, REG_SI) & run->mask;
-    run->di = reg32(cpu, REG_DI) & run->mask;
+    run->count = run->repeats ? cpu->gpr[REG_CX] & run->mask : 1;
+    run->si = cpu->gpr[REG_SI] & run->mask;
+    run->di = cpu->gpr[REG_DI] & run->mask;
     run->step = cpu->eflags & FLAG_DF ? -(int32_t)size : (int32_t)size;
 }
 
 /* Commits one or more elements done. */
-static void run_commit(struct cpu *cpu, struct run *run, uint32_t done, bool moves_si, bool moves_di)
+static void run_commit(struct cpu *cpu, struct run *run, uint64_t done, bool moves_si, bool moves_di)
 {
-    uint32_t by = done * (uint32_t)run->step;
+    uint64_t by = done * (uint64_t)(int64_t)run->step;
 
     if (moves_si) {
         run->si = (run->si + by) & run->mask;
@@ -77,6 +73,9 @@ static const struct insn *start_over(struct cpu *cpu, const struct insn *insn)
     cpu_sync(cpu, insn);
     cpu->eflags |= FLAG_RF;
     cpu->current = NULL;
+    if (UNLIKELY(cpu->debug != NULL)) {
+        debug_repeats(cpu);
+    }
     return NULL;
 }
 
@@ -93,11 +92,14 @@ static uint32_t elements_on_page(uint64_t linear, int32_t step, unsigned size)
 
 /* A span of elements that may be touched through host memory at once: `count` is cut down to what lies on one page, inside
  * the segment and before the offset wraps. NULL: take the elements one at a time by the exact way. */
-static uint8_t *span_open(struct cpu *cpu, enum segment_index seg, uint32_t offset, unsigned size,
-                          const struct run *run, enum access_kind kind, uint32_t *count)
+static uint8_t *span_open(struct cpu *cpu, enum segment_index seg, uint64_t offset, unsigned size,
+                          const struct run *run, enum access_kind kind, uint64_t *count)
 {
     const struct segment *s = &cpu->seg[seg];
-    uint64_t linear = (s->base + offset) & 0xffffffffu;
+    bool is_64bit = cpu_is_64bit(cpu);
+    uint64_t base = is_64bit && seg != SEG_FS && seg != SEG_GS ? 0 : s->base;
+    uint64_t linear_mask = is_64bit ? ~UINT64_C(0) : 0xffffffffu;
+    uint64_t linear = (base + offset) & linear_mask;
     uint32_t fit = elements_on_page(linear, run->step, size);
     uint64_t first, length;
 
@@ -108,15 +110,15 @@ static uint8_t *span_open(struct cpu *cpu, enum segment_index seg, uint32_t offs
     if (linear % size != 0 && (linear & (GUEST_PAGE_SIZE - 1)) + size > GUEST_PAGE_SIZE) {
         return NULL;
     }
-    length = (uint64_t)*count * size;
-    first = run->step > 0 ? offset : (uint64_t)offset + size - length;
-    if (run->step < 0 && (uint64_t)offset + size < length) {
+    length = *count * size;
+    first = run->step > 0 ? offset : offset + size - length;
+    if (run->step < 0 && offset + size < length) {
         return NULL;
     }
-    if (first + length - 1 > run->mask) {
+    if (first + length - 1 > run->mask || first + length - 1 < first) {
         return NULL;
     }
-    if (cpu_is_protected(cpu)) {
+    if (cpu_is_protected(cpu) && !is_64bit) {
         bool is_code = (s->attributes & ATTR_CODE) != 0;
         if ((s->attributes & (ATTR_NULL | ATTR_P)) != ATTR_P ||
             (kind == ACCESS_WRITE ? is_code || !(s->attributes & ATTR_WRITABLE)
@@ -124,15 +126,16 @@ static uint8_t *span_open(struct cpu *cpu, enum segment_index seg, uint32_t offs
             return NULL;
         }
     }
-    if ((s->attributes & (ATTR_CODE | ATTR_EXPAND_DOWN)) == ATTR_EXPAND_DOWN || first + length - 1 > s->limit ||
+    if ((!is_64bit && ((s->attributes & (ATTR_CODE | ATTR_EXPAND_DOWN)) == ATTR_EXPAND_DOWN ||
+                       first + length - 1 > s->limit)) ||
         ((cpu->cr0 & CR0_AM) && (cpu->eflags & FLAG_AC) && cpu->cpl == 3)) {
         return NULL;
     }
-    uint64_t start = (s->base + first) & 0xffffffffu;
+    uint64_t start = (base + first) & linear_mask;
     if ((start & ~(uint64_t)(GUEST_PAGE_SIZE - 1)) != ((start + length - 1) & ~(uint64_t)(GUEST_PAGE_SIZE - 1))) {
         return NULL;
     }
-    const struct tlb_entry *entry = tlb_at(cpu, (uint32_t)start);
+    const struct tlb_entry *entry = tlb_at(cpu, start);
     if ((kind == ACCESS_WRITE ? entry->write_tag : entry->read_tag) != (start & ~(uint64_t)(GUEST_PAGE_SIZE - 1))) {
         return NULL;
     }
@@ -145,11 +148,11 @@ static bool is_stepping(const struct cpu *cpu)
 }
 
 /* Moves up to `count` elements through host memory; cuts `count` to a page of each side whether that can be done or not. */
-static bool movs_at_once(struct cpu *cpu, const struct insn *insn, unsigned size, struct run *run, uint32_t *count)
+static bool movs_at_once(struct cpu *cpu, const struct insn *insn, unsigned size, struct run *run, uint64_t *count)
 {
     const uint8_t *from = span_open(cpu, ea_segment(insn), run->si, size, run, ACCESS_READ, count);
     uint8_t *to = span_open(cpu, SEG_ES, run->di, size, run, ACCESS_WRITE, count);
-    uint32_t length = *count * size;
+    size_t length = (size_t)*count * size;
 
     if (from && to && run->step > 0 && (to + length <= from || from + length <= to || to <= from)) {
         memmove(to, from, length);
@@ -162,7 +165,7 @@ static bool movs_at_once(struct cpu *cpu, const struct insn *insn, unsigned size
 /* One slice of MOVS. Exact element semantics: overlapping moves see what earlier elements wrote. */
 static bool movs_slice(struct cpu *cpu, const struct insn *insn, unsigned size, struct run *run)
 {
-    uint32_t count = is_stepping(cpu) ? 1 : run->count;
+    uint64_t count = is_stepping(cpu) ? 1 : run->count;
 
     if (movs_at_once(cpu, insn, size, run, &count)) {
         return true;
@@ -179,7 +182,7 @@ static bool movs_slice(struct cpu *cpu, const struct insn *insn, unsigned size, 
             break;
         }
         /* The first element has brought both pages into the TLB and made the second dirty: that mostly was what was missing. */
-        uint32_t rest = count;
+        uint64_t rest = count;
         if (is_first && count > 0 && movs_at_once(cpu, insn, size, run, &rest)) {
             count -= rest;
         }
@@ -187,23 +190,27 @@ static bool movs_slice(struct cpu *cpu, const struct insn *insn, unsigned size, 
     return true;
 }
 
+static uint64_t element_mask(unsigned size) { return ~UINT64_C(0) >> (64 - 8 * size); }
+
 /* As movs_at_once. */
-static bool stos_at_once(struct cpu *cpu, unsigned size, struct run *run, uint32_t *count)
+static bool stos_at_once(struct cpu *cpu, unsigned size, struct run *run, uint64_t *count)
 {
     uint8_t *to = span_open(cpu, SEG_ES, run->di, size, run, ACCESS_WRITE, count);
-    uint32_t value = reg32(cpu, REG_AX);
+    uint64_t value = cpu->gpr[REG_AX] & element_mask(size);
 
     if (!to || run->step < 0) {
         return false;
     }
-    if (size == 1 || (size == 2 && (value & 0xff) == (value >> 8 & 0xff)) || value == (value & 0xff) * 0x01010101u) {
+    if (value == ((value & 0xff) * UINT64_C(0x0101010101010101) & element_mask(size))) {
         memset(to, (int)(value & 0xff), (size_t)*count * size);
     } else {
-        for (uint32_t k = 0; k < *count; k++) {
+        for (size_t k = 0; k < *count; k++) {
             if (size == 2) {
-                host_store16(to + 2 * (size_t)k, (uint16_t)value);
+                host_store16(to + 2 * k, (uint16_t)value);
+            } else if (size == 4) {
+                host_store32(to + 4 * k, (uint32_t)value);
             } else {
-                host_store32(to + 4 * (size_t)k, value);
+                host_store64(to + 8 * k, value);
             }
         }
     }
@@ -213,15 +220,15 @@ static bool stos_at_once(struct cpu *cpu, unsigned size, struct run *run, uint32
 
 static bool stos_slice(struct cpu *cpu, const struct insn *insn, unsigned size, struct run *run)
 {
-    uint32_t count = is_stepping(cpu) ? 1 : run->count;
-    uint32_t value = reg32(cpu, REG_AX);
+    uint64_t count = is_stepping(cpu) ? 1 : run->count;
+    uint64_t value = cpu->gpr[REG_AX] & element_mask(size);
 
     (void)insn;
     if (stos_at_once(cpu, size, run, &count)) {
         return true;
     }
     for (bool is_first = true; count > 0; is_first = false) {
-        if (!segment_write(cpu, SEG_ES, run->di, size, size == 4 ? value : value & ((1u << (8 * size)) - 1))) {
+        if (!segment_write(cpu, SEG_ES, run->di, size, value)) {
             return false;
         }
         run_commit(cpu, run, 1, false, true);
@@ -229,7 +236,7 @@ static bool stos_slice(struct cpu *cpu, const struct insn *insn, unsigned size, 
         if (UNLIKELY(cpu->pending & ~PENDING_LOOK)) {
             break;
         }
-        uint32_t rest = count;
+        uint64_t rest = count;
         if (is_first && count > 0 && stos_at_once(cpu, size, run, &rest)) {
             count -= rest;
         }
@@ -239,7 +246,7 @@ static bool stos_slice(struct cpu *cpu, const struct insn *insn, unsigned size, 
 
 static bool lods_slice(struct cpu *cpu, const struct insn *insn, unsigned size, struct run *run)
 {
-    uint32_t count = run->count;
+    uint64_t count = run->count;
     uint64_t value;
 
     if (is_stepping(cpu) || count > 256) {
@@ -254,7 +261,7 @@ static bool lods_slice(struct cpu *cpu, const struct insn *insn, unsigned size, 
         } else if (size == 2) {
             set_reg16(cpu, REG_AX, (uint16_t)value);
         } else {
-            set_reg32(cpu, REG_AX, (uint32_t)value);
+            set_reg64(cpu, REG_AX, value); /* doublewords come zero-extended */
         }
         run_commit(cpu, run, 1, true, false);
         if (UNLIKELY(cpu->pending & ~PENDING_LOOK)) {
@@ -266,35 +273,36 @@ static bool lods_slice(struct cpu *cpu, const struct insn *insn, unsigned size, 
 
 static void compare(struct cpu *cpu, uint64_t a, uint64_t b, unsigned size)
 {
-    unsigned bits = size * 8;
-    uint64_t mask = (UINT64_C(1) << bits) - 1;
+    uint64_t difference = (a - b) & element_mask(size);
 
     if (size == 1) {
-        flags_arith(cpu, (a - b) & mask, a, b, a < b, 8);
+        flags_arith(cpu, difference, a, b, a < b, 8);
     } else if (size == 2) {
-        flags_arith(cpu, (a - b) & mask, a, b, a < b, 16);
+        flags_arith(cpu, difference, a, b, a < b, 16);
+    } else if (size == 4) {
+        flags_arith(cpu, difference, a, b, a < b, 32);
     } else {
-        flags_arith(cpu, (a - b) & mask, a, b, a < b, 32);
+        flags_arith(cpu, difference, a, b, a < b, 64);
     }
 }
 
 static uint64_t load_element(const uint8_t *at, unsigned size)
 {
-    return size == 1 ? host_load8(at) : size == 2 ? host_load16(at) : host_load32(at);
+    return size == 1 ? host_load8(at) : size == 2 ? host_load16(at) : size == 4 ? host_load32(at) : host_load64(at);
 }
 
 /* CMPS and SCAS: `*is_done` when the condition ended the repetition. */
 static bool compare_slice(struct cpu *cpu, const struct insn *insn, unsigned size, struct run *run, bool is_scan,
                           bool *is_done)
 {
-    uint32_t count = run->count;
-    uint64_t mask = (UINT64_C(1) << (8 * size)) - 1;
+    uint64_t count = run->count;
+    uint64_t mask = element_mask(size);
     uint64_t flags_result = cpu->flags_result, flags_x = cpu->flags_x;
 
     if (is_stepping(cpu) || count > 256) {
         count = is_stepping(cpu) ? 1 : 256;
     }
-    uint32_t span = count;
+    uint64_t span = count;
     const uint8_t *left = is_scan ? NULL : span_open(cpu, ea_segment(insn), run->si, size, run, ACCESS_READ, &span);
     const uint8_t *right = span_open(cpu, SEG_ES, run->di, size, run, ACCESS_READ, &span);
     if (run->repeats && run->step > 0 && right && (left || is_scan)) {
@@ -333,75 +341,80 @@ static bool compare_slice(struct cpu *cpu, const struct insn *insn, unsigned siz
     return true;
 }
 
-/* ---- one element in flat 32-bit code, the hot case without REP ---- */
+/* ---- one element in flat code, the hot case without REP ---- */
 
 static ALWAYS_INLINE bool is_flat_single(const struct cpu *cpu, const struct insn *insn)
 {
-    return insn->r2 == REPEAT_NONE && (cpu->mode & MODE_FLAT) && (insn->sc >> 5 & 3) == 1 && ea_segment(insn) < SEG_FS &&
+    return insn->r2 == REPEAT_NONE && (cpu->mode & MODE_FLAT) &&
+           (insn->sc >> 5 & 3) == (cpu->mode & MODE_CODE64 ? 2u : 1u) && ea_segment(insn) < SEG_FS &&
            ea_segment(insn) != SEG_CS;
 }
-static ALWAYS_INLINE uint8_t *flat_host(const struct cpu *cpu, uint32_t ea, unsigned size, bool writes)
+static ALWAYS_INLINE uint8_t *single_host(const struct cpu *cpu, uint64_t ea, unsigned size, bool writes)
 {
     const struct tlb_entry *entry = tlb_at(cpu, ea);
-    uint64_t tag = writes ? entry->write_tag : entry->read_tag;
 
-    return tag == ((ea + (size - 1)) & ~(GUEST_PAGE_SIZE - 1)) ? (uint8_t *)(entry->addend + ea) : NULL;
+    return (writes ? entry->write_tag : entry->read_tag) == tag_of64(ea, size) ? (uint8_t *)(entry->addend + (uintptr_t)ea)
+                                                                               : NULL;
 }
-static ALWAYS_INLINE uint32_t flat_step(const struct cpu *cpu, unsigned size)
+static ALWAYS_INLINE uint64_t flat_step(const struct cpu *cpu, unsigned size)
 {
-    return cpu->eflags & FLAG_DF ? 0 - size : size;
+    return cpu->eflags & FLAG_DF ? 0 - (uint64_t)size : size;
 }
+/* Pointers are masked to the address size of the code. */
 #define SINGLES(bits)                                                                                                  \
-    static ALWAYS_INLINE bool single_movs##bits(struct cpu *cpu)                                                       \
+    static ALWAYS_INLINE bool single_movs##bits(struct cpu *cpu, uint64_t mask)                                        \
     {                                                                                                                  \
-        uint32_t si = reg32(cpu, REG_SI), di = reg32(cpu, REG_DI), step = flat_step(cpu, bits / 8);                    \
-        const uint8_t *from = flat_host(cpu, si, bits / 8, false);                                                     \
-        uint8_t *to = flat_host(cpu, di, bits / 8, true);                                                              \
+        uint64_t si = cpu->gpr[REG_SI] & mask, di = cpu->gpr[REG_DI] & mask, step = flat_step(cpu, bits / 8);          \
+        const uint8_t *from = single_host(cpu, si, bits / 8, false);                                                   \
+        uint8_t *to = single_host(cpu, di, bits / 8, true);                                                            \
         if (UNLIKELY(!from || !to)) {                                                                                  \
             return false;                                                                                              \
         }                                                                                                              \
         host_store##bits(to, host_load##bits(from));                                                                   \
-        set_reg32(cpu, REG_SI, si + step);                                                                             \
-        set_reg32(cpu, REG_DI, di + step);                                                                             \
+        set_reg64(cpu, REG_SI, (si + step) & mask);                                                                    \
+        set_reg64(cpu, REG_DI, (di + step) & mask);                                                                    \
         return true;                                                                                                   \
     }                                                                                                                  \
-    static ALWAYS_INLINE bool single_stos##bits(struct cpu *cpu)                                                       \
+    static ALWAYS_INLINE bool single_stos##bits(struct cpu *cpu, uint64_t mask)                                        \
     {                                                                                                                  \
-        uint32_t di = reg32(cpu, REG_DI);                                                                              \
-        uint8_t *to = flat_host(cpu, di, bits / 8, true);                                                              \
+        uint64_t di = cpu->gpr[REG_DI] & mask;                                                                         \
+        uint8_t *to = single_host(cpu, di, bits / 8, true);                                                            \
         if (UNLIKELY(!to)) {                                                                                           \
             return false;                                                                                              \
         }                                                                                                              \
         host_store##bits(to, (uint##bits##_t)cpu->gpr[REG_AX]);                                                        \
-        set_reg32(cpu, REG_DI, di + flat_step(cpu, bits / 8));                                                         \
+        set_reg64(cpu, REG_DI, (di + flat_step(cpu, bits / 8)) & mask);                                                \
         return true;                                                                                                   \
     }                                                                                                                  \
-    static ALWAYS_INLINE bool single_lods##bits(struct cpu *cpu)                                                       \
+    static ALWAYS_INLINE bool single_lods##bits(struct cpu *cpu, uint64_t mask)                                        \
     {                                                                                                                  \
-        uint32_t si = reg32(cpu, REG_SI);                                                                              \
-        const uint8_t *from = flat_host(cpu, si, bits / 8, false);                                                     \
+        uint64_t si = cpu->gpr[REG_SI] & mask;                                                                         \
+        const uint8_t *from = single_host(cpu, si, bits / 8, false);                                                   \
         if (UNLIKELY(!from)) {                                                                                         \
             return false;                                                                                              \
         }                                                                                                              \
         set_reg##bits(cpu, bits == 8 ? byte_register_offset(REG_AX, false) : REG_AX, host_load##bits(from));           \
-        set_reg32(cpu, REG_SI, si + flat_step(cpu, bits / 8));                                                         \
+        set_reg64(cpu, REG_SI, (si + flat_step(cpu, bits / 8)) & mask);                                                \
         return true;                                                                                                   \
     }
 SINGLES(8)
 SINGLES(16)
 SINGLES(32)
-#define single_cmps8(cpu) false
-#define single_cmps16(cpu) false
-#define single_cmps32(cpu) false
-#define single_scas8(cpu) false
-#define single_scas16(cpu) false
-#define single_scas32(cpu) false
-#define single_ins8(cpu) false
-#define single_ins16(cpu) false
-#define single_ins32(cpu) false
-#define single_outs8(cpu) false
-#define single_outs16(cpu) false
-#define single_outs32(cpu) false
+SINGLES(64)
+#define single_cmps8(cpu, mask) false
+#define single_cmps16(cpu, mask) false
+#define single_cmps32(cpu, mask) false
+#define single_cmps64(cpu, mask) false
+#define single_scas8(cpu, mask) false
+#define single_scas16(cpu, mask) false
+#define single_scas32(cpu, mask) false
+#define single_scas64(cpu, mask) false
+#define single_ins8(cpu, mask) false
+#define single_ins16(cpu, mask) false
+#define single_ins32(cpu, mask) false
+#define single_outs8(cpu, mask) false
+#define single_outs16(cpu, mask) false
+#define single_outs32(cpu, mask) false
 
 /* The work is a function of its own, so that the handler has no locals and ends in a jump. */
 #define STRING(name, bits, slice)                                                                                      \
@@ -418,7 +431,7 @@ SINGLES(32)
     }                                                                                                                  \
     static HANDLER(h_##name##bits)                                                                                     \
     {                                                                                                                  \
-        if (is_flat_single(cpu, insn) && single_##name##bits(cpu)) {                                                   \
+        if (is_flat_single(cpu, insn) && single_##name##bits(cpu, address_mask(insn))) {                                                 \
             GO_LINK(1 + LINK_SLOTS);                                                                                   \
         }                                                                                                              \
         enum outcome outcome = run_##name##bits(cpu, insn);                                                            \
@@ -438,7 +451,14 @@ SINGLES(32)
     STRING(name, 8, slice(1))                                                                                          \
     STRING(name, 16, slice(2))                                                                                         \
     STRING(name, 32, slice(4))                                                                                         \
+    STRING(name, 64, slice(8))                                                                                         \
     BIND_SIZED8(name)
+/* Operands of INS and OUTS are 32 bits at most. */
+#define STRINGS_32(name, slice)                                                                                        \
+    STRING(name, 8, slice(1))                                                                                          \
+    STRING(name, 16, slice(2))                                                                                         \
+    STRING(name, 32, slice(4))                                                                                         \
+    BIND_SIZED8_32(name)
 #define SLICE_MOVS(size) movs_slice(cpu, insn, size, &run)
 #define SLICE_STOS(size) stos_slice(cpu, insn, size, &run)
 #define SLICE_LODS(size) lods_slice(cpu, insn, size, &run)
@@ -461,7 +481,7 @@ static bool ins_element(struct cpu *cpu, const struct insn *insn, unsigned size,
         return false;
     }
     cpu->stats.io_accesses++;
-    (void)segment_write(cpu, SEG_ES, run->di, size, ports_read(cpu->board.ports, port, size));
+    (void)segment_write(cpu, SEG_ES, run->di, size, debug_port_read(cpu, port, size));
     run_commit(cpu, run, 1, false, true);
     return true;
 }
@@ -474,11 +494,11 @@ static bool outs_element(struct cpu *cpu, const struct insn *insn, unsigned size
         return false;
     }
     cpu->stats.io_accesses++;
-    ports_write(cpu->board.ports, port, size, (uint32_t)value);
+    debug_port_write(cpu, port, size, (uint32_t)value);
     run_commit(cpu, run, 1, true, false);
     return true;
 }
 #define SLICE_INS(size) ins_element(cpu, insn, size, &run)
 #define SLICE_OUTS(size) outs_element(cpu, insn, size, &run)
-STRINGS(ins, SLICE_INS)
-STRINGS(outs, SLICE_OUTS)
+STRINGS_32(ins, SLICE_INS)
+STRINGS_32(outs, SLICE_OUTS)

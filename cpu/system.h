@@ -66,7 +66,9 @@ bool far_call(struct cpu *cpu, uint16_t selector, uint64_t offset, unsigned oper
 bool far_return(struct cpu *cpu, unsigned operand_size, uint16_t release_bytes);
 bool interrupt_return(struct cpu *cpu, unsigned operand_size); /* IRET, with NT and VM86 */
 bool system_sysenter(struct cpu *cpu);
-bool system_sysexit(struct cpu *cpu);
+bool system_sysexit(struct cpu *cpu, bool is_64bit); /* to 64-bit or 32-bit code */
+bool system_syscall(struct cpu *cpu);
+bool system_sysret(struct cpu *cpu, bool is_64bit);
 
 /* ---- interrupts and tasks (interrupt.c, task.c) ---- */
 enum interrupt_kind {
@@ -91,11 +93,20 @@ bool task_switch(struct cpu *cpu, uint16_t selector, uint64_t descriptor, enum t
 bool control_write_cr0(struct cpu *cpu, uint64_t value);
 bool control_write_cr3(struct cpu *cpu, uint64_t value);
 bool control_write_cr4(struct cpu *cpu, uint64_t value);
+void control_write_pkru(struct cpu *cpu, uint32_t value);
+uint64_t control_read_cr8(const struct cpu *cpu);
+bool control_write_cr8(struct cpu *cpu, uint64_t value);
 bool control_read_dr(struct cpu *cpu, unsigned index, uint64_t *value);
 bool control_write_dr(struct cpu *cpu, unsigned index, uint64_t value);
 bool control_rdmsr(struct cpu *cpu, uint32_t index, uint64_t *value);
 bool control_wrmsr(struct cpu *cpu, uint32_t index, uint64_t value);
 void control_cpuid(struct cpu *cpu); /* EAX, ECX in; EAX, EBX, ECX, EDX out */
+/* XSAVE's area (xsave.c): the components that there are, sizes in bytes of the standard and the compacted form. */
+uint64_t xsave_components(const struct cpu *cpu);
+uint32_t xsave_size(const struct cpu *cpu, uint64_t components);
+uint32_t xsave_compact_size(const struct cpu *cpu, uint64_t components);
+uint32_t xsave_component_size(unsigned component);
+uint32_t xsave_component_offset(unsigned component);
 uint64_t control_tsc(const struct cpu *cpu);
 /* IN/OUT permission: CPL <= IOPL or the TSS bitmap (SDM vol. 1, 19.5.2); always checked in virtual-8086 mode. */
 bool control_io_allowed(struct cpu *cpu, uint16_t port, unsigned size);
@@ -110,10 +121,33 @@ static inline void cpu_update_sse(struct cpu *cpu)
 {
     cpu->sse_is_blocked = (cpu->cr0 & (CR0_EM | CR0_TS)) || !(cpu->cr4 & CR4_OSFXSR);
 }
+/* Of the 64 bytes at monitor_line. */
+uint64_t cpu_monitor_hash(const struct cpu *cpu);
 void tlb_flush(struct cpu *cpu, bool keep_global);
 void tlb_flush_page(struct cpu *cpu, uint64_t linear);
 /* Data breakpoints changed: entries of watched pages must go the slow way. */
 void tlb_watch_changed(struct cpu *cpu);
+
+/* Bits 63 to 47 (to 56 with 5-level paging) are equal (SDM vol. 1, 3.3.7.1). */
+static inline bool cpu_is_canonical(const struct cpu *cpu, uint64_t linear)
+{
+    unsigned width = cpu->cr4 & CR4_LA57 ? 57 : 48;
+
+    return (linear + (UINT64_C(1) << (width - 1))) >> width == 0;
+}
+/* IA-32e mode: 64-bit or compatibility. */
+static inline bool cpu_is_long(const struct cpu *cpu) { return (cpu->efer & EFER_LMA) != 0; }
+static inline bool cpu_is_64bit(const struct cpu *cpu) { return (cpu->mode & MODE_CODE64) != 0; }
+
+static inline bool cpu_has(const struct cpu *cpu, enum feature feature) { return model_has(&cpu->model, feature); }
+/* Physical addresses that there are. */
+static inline uint64_t physical_mask(const struct cpu *cpu) { return (UINT64_C(1) << cpu->model.physical_bits) - 1; }
+
+/* What of the instruction pointer counts. */
+static inline uint64_t code_mask(const struct cpu *cpu)
+{
+    return cpu->mode & MODE_CODE64 ? ~UINT64_C(0) : cpu->mode & MODE_CODE32 ? 0xffffffffu : 0xffffu;
+}
 
 static inline uint16_t cpu_reg16(const struct cpu *cpu, unsigned reg) { return (uint16_t)cpu->gpr[reg]; }
 static inline uint32_t cpu_reg32(const struct cpu *cpu, unsigned reg) { return (uint32_t)cpu->gpr[reg]; }

@@ -14,6 +14,8 @@
 #define DR7_LOCAL UINT32_C(0x155) /* L0 to L3 and LE, cleared by a task switch (SDM vol. 3, 17.2.4) */
 
 #define LINEAR_MASK UINT64_C(0xffffffff)
+/* Tables lie anywhere in IA-32e mode. */
+static inline uint64_t table_mask(const struct cpu *cpu) { return cpu_is_long(cpu) ? UINT64_MAX : LINEAR_MASK; }
 
 /* Types of system segments and gates (SDM vol. 3, table 3-2). */
 enum system_type {
@@ -30,7 +32,10 @@ enum system_type {
     TYPE_INTERRUPT_GATE32 = 0xe,
     TYPE_TRAP_GATE32 = 0xf,
     TYPE_BUSY_BIT = 0x2,
-    TYPE_32BIT_BIT = 0x8
+    TYPE_32BIT_BIT = 0x8,
+    /* In IA-32e mode; descriptors and gates have 16 bytes. */
+    TYPE_TSS64 = TYPE_TSS32,
+    TYPE_CALL_GATE64 = TYPE_CALL_GATE32
 };
 
 /* ---- selectors and descriptors ---- */
@@ -93,10 +98,13 @@ bool descriptor_write_access(struct cpu *cpu, uint16_t selector, uint64_t descri
 bool stack_segment_check(struct cpu *cpu, uint16_t selector, unsigned cpl, enum exception_vector vector,
                          struct segment *stack, uint64_t *descriptor);
 
-/* Reads memory as level 0 does: tables, TSS. The address wraps at 4 GiB. */
+/* Reads memory as level 0 does: tables, TSS. The address wraps at 4 GiB outside of IA-32e mode. */
 static inline bool system_read(struct cpu *cpu, uint64_t linear, unsigned size, uint64_t *value)
 {
-    return linear_read(cpu, linear & LINEAR_MASK, size, true, value);
+    if (cpu_is_long(cpu) && !(cpu_is_canonical(cpu, linear) && cpu_is_canonical(cpu, linear + size - 1))) {
+        return cpu_fault_error(cpu, VEC_GP, 0);
+    }
+    return linear_read(cpu, linear & table_mask(cpu), size, true, value);
 }
 
 /* ---- building a stack frame (stack_frame.c) ---- */
@@ -106,41 +114,53 @@ enum { STACK_FRAME_MAX = 40 }; /* a call gate's 31 parameters, SS, ESP, CS, EIP 
 struct stack_frame {
     struct cpu *cpu;
     struct segment stack;
-    uint32_t esp;         /* with what was pushed so far */
+    bool is_64bit;        /* without segment */
+    uint64_t esp;         /* with what was pushed so far */
     uint32_t limit_error; /* error code of #SS when it does not fit */
     bool as_system;       /* level 0 to 2 in the eyes of paging */
     bool checks_alignment; /* #AC is possible */
     unsigned count;
     struct {
-        uint32_t linear;
-        uint32_t value;
+        uint64_t linear;
+        uint64_t value;
         unsigned size;
     } items[STACK_FRAME_MAX];
 };
 
 /* Starts a frame below `esp` in `stack`, written as level `cpl`. */
-void stack_frame_open(struct stack_frame *frame, struct cpu *cpu, const struct segment *stack, uint32_t esp,
+void stack_frame_open(struct stack_frame *frame, struct cpu *cpu, const struct segment *stack, uint64_t esp,
                       unsigned cpl, uint32_t limit_error);
 /* A frame of CALL on the current stack. */
 void stack_frame_here(struct stack_frame *frame, struct cpu *cpu, uint32_t limit_error);
-/* Appends a value of 2 or 4 bytes after checking that it can be written; nothing is written yet. */
-bool stack_frame_push(struct stack_frame *frame, unsigned size, uint32_t value);
+/* Appends a value of 2, 4 or 8 bytes after checking that it can be written; nothing is written yet. */
+bool stack_frame_push(struct stack_frame *frame, unsigned size, uint64_t value);
 /* Writes all values in the order in which they were pushed. The caller then sets SS and ESP. */
 bool stack_frame_write(struct stack_frame *frame);
 
-/* Reads 2 or 4 bytes `distance` bytes above the stack pointer. */
-bool stack_peek(struct cpu *cpu, uint32_t distance, unsigned size, uint32_t *value);
-/* ESP after `distance` bytes were popped from the current stack. */
-uint32_t stack_after_pop(const struct cpu *cpu, uint32_t distance);
-/* Sets ESP: all of it on a 32-bit stack, SP alone on a 16-bit one. */
-void stack_set_pointer(struct cpu *cpu, uint32_t esp);
+/* Reads 2, 4 or 8 bytes `distance` bytes above the stack pointer. */
+bool stack_peek(struct cpu *cpu, uint32_t distance, unsigned size, uint64_t *value);
+/* RSP after `distance` bytes were popped from the current stack. */
+uint64_t stack_after_pop(const struct cpu *cpu, uint32_t distance);
+/* Sets the stack pointer of the current mode: RSP in 64-bit code, ESP on a 32-bit stack, SP alone on a 16-bit one. */
+void stack_set_pointer(struct cpu *cpu, uint64_t esp);
 
 /* ---- shared parts of far transfers (transfer.c) ---- */
 
-/* Offset inside the code segment, else #GP(0). */
-bool code_offset_check(struct cpu *cpu, const struct segment *code, uint32_t offset);
+/* Offset inside the code segment (64-bit code: canonical), else #GP(0). */
+bool code_offset_check(struct cpu *cpu, const struct segment *code, uint64_t offset);
+/* The segment is one of 64-bit code. */
+static inline bool code_is_64bit(const struct cpu *cpu, const struct segment *code)
+{
+    return cpu_is_long(cpu) && (code->attributes & ATTR_L);
+}
+/* L and D must not both be set in IA-32e mode. */
+static inline bool code_is_valid(const struct cpu *cpu, uint32_t attributes)
+{
+    return attributes_are_code(attributes) &&
+           !(cpu_is_long(cpu) && (attributes & (ATTR_L | ATTR_DB)) == (ATTR_L | ATTR_DB));
+}
 /* Sets CS (its RPL too), CPL and EIP. */
-void code_enter(struct cpu *cpu, const struct segment *code, unsigned cpl, uint32_t eip);
+void code_enter(struct cpu *cpu, const struct segment *code, unsigned cpl, uint64_t eip);
 /* The same for real and virtual-8086 mode: the offset check before, the change after the frame is written. */
 bool code_check_real(struct cpu *cpu, uint32_t offset);
 void code_enter_real(struct cpu *cpu, uint16_t selector, uint32_t eip);
@@ -149,6 +169,31 @@ bool stack_from_tss(struct cpu *cpu, unsigned cpl, struct segment *stack, uint64
 /* Follows a task gate's selector to its TSS descriptor (#GP) and switches. */
 bool task_gate_enter(struct cpu *cpu, uint64_t gate, enum task_source source, uint64_t return_rip, bool has_error,
                      uint32_t error);
+
+/* ---- apic.c ---- */
+
+void apic_update_page(struct cpu *cpu);
+bool apic_write_base(struct cpu *cpu, uint64_t value, uint64_t physical_mask);
+/* False: there is no such MSR, or the value is not allowed. */
+bool apic_read_msr(struct cpu *cpu, uint32_t index, uint64_t *value);
+bool apic_write_msr(struct cpu *cpu, uint32_t index, uint64_t value);
+void apic_tsc_changed(struct cpu *cpu);
+/* Completes what CPUID says in the registers with what is this processor's own. */
+void apic_cpuid(struct cpu *cpu, uint32_t leaf, uint32_t subleaf);
+/* ---- IA-32e mode (long_mode.c) ---- */
+
+/* SS as a change of CPL to 64-bit code leaves it: null, RPL the new level. */
+struct segment segment_null_stack(unsigned cpl);
+/* Reads RSP for level `cpl` (or, from 1 to 7, an entry of the interrupt stack table) from the TSS; #TS. */
+bool stack_from_tss64(struct cpu *cpu, unsigned cpl, unsigned ist, uint64_t *rsp);
+/* One delivery by a 16-byte gate of the IDT. `flags` is the image to push. */
+bool interrupt_enter_long(struct cpu *cpu, uint8_t vector, bool is_software, bool has_error, uint32_t error, uint64_t rip,
+                          uint32_t flags);
+bool interrupt_return_long(struct cpu *cpu, unsigned size);
+/* CALL and JMP through a 64-bit call gate whose lower half is `gate`. */
+bool far_through_gate64(struct cpu *cpu, uint16_t selector, uint64_t gate, bool is_call);
+/* Upper half of a 16-byte descriptor; #GP(selector) when it lies outside of the table or is malformed. */
+bool descriptor_read_high(struct cpu *cpu, uint16_t selector, uint64_t *high);
 
 /* ---- control.c ---- */
 

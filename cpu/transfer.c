@@ -3,23 +3,25 @@
  * 7.3 and 20.
  *
  * Order of work everywhere: check and read, probe the stack, set accessed bits, write the stack, then registers.
- * Not implemented: 64-bit operand sizes and IA-32e call gates; shadow stacks. */
+ * IA-32e mode's own parts are in long_mode.c. Not implemented: shadow stacks. */
 #include "cpu/system_private.h"
 
 /* ---- entering code segments ---- */
 
-bool code_offset_check(struct cpu *cpu, const struct segment *code, uint32_t offset)
+bool code_offset_check(struct cpu *cpu, const struct segment *code, uint64_t offset)
 {
-    return offset <= code->limit || cpu_fault_error(cpu, VEC_GP, 0);
+    bool is_inside = code_is_64bit(cpu, code) ? cpu_is_canonical(cpu, offset) : offset <= code->limit;
+
+    return is_inside || cpu_fault_error(cpu, VEC_GP, 0);
 }
 
-void code_enter(struct cpu *cpu, const struct segment *code, unsigned cpl, uint32_t eip)
+void code_enter(struct cpu *cpu, const struct segment *code, unsigned cpl, uint64_t eip)
 {
     cpu->seg[SEG_CS] = *code;
     cpu->seg[SEG_CS].attributes |= ATTR_ACCESSED;
     cpu->seg[SEG_CS].selector = selector_with_rpl(code->selector, cpl);
     cpu->cpl = (uint8_t)cpl;
-    cpu->rip = code->attributes & ATTR_DB ? eip : eip & 0xffff;
+    cpu->rip = code_is_64bit(cpu, code) ? eip : code->attributes & ATTR_DB ? (uint32_t)eip : eip & 0xffff;
     cpu_update_mode(cpu);
 }
 
@@ -37,9 +39,9 @@ void code_enter_real(struct cpu *cpu, uint16_t selector, uint32_t eip)
     cpu->rip = cpu->seg[SEG_CS].attributes & ATTR_DB ? eip : eip & 0xffff;
 }
 
-static uint32_t truncate(uint64_t value, unsigned size)
+static uint64_t truncate(uint64_t value, unsigned size)
 {
-    return size == 2 ? (uint32_t)value & 0xffff : (uint32_t)value;
+    return size == 2 ? value & 0xffff : size == 4 ? (uint32_t)value : value;
 }
 
 /* ---- gates and task state segments as targets ---- */
@@ -99,7 +101,7 @@ static bool code_check_direct(struct cpu *cpu, uint16_t selector, uint64_t descr
     unsigned dpl = attributes_dpl(code->attributes);
     bool may = attributes_are_conforming(code->attributes) ? dpl <= cpu->cpl
                                                            : selector_rpl(selector) <= cpu->cpl && dpl == cpu->cpl;
-    if (!may) {
+    if (!may || !code_is_valid(cpu, code->attributes)) {
         return cpu_fault_error(cpu, VEC_GP, selector_error(selector));
     }
     if (!(code->attributes & ATTR_P)) {
@@ -152,15 +154,15 @@ static bool jump_through_gate(struct cpu *cpu, uint16_t gate_sel, uint64_t gate)
 
 bool far_jump(struct cpu *cpu, uint16_t selector, uint64_t offset, unsigned operand_size)
 {
-    uint32_t eip = truncate(offset, operand_size);
+    uint64_t eip = truncate(offset, operand_size);
     struct segment code;
     uint64_t descriptor;
 
     if (!cpu_is_protected(cpu)) {
-        if (!code_check_real(cpu, eip)) {
+        if (!code_check_real(cpu, (uint32_t)eip)) {
             return false;
         }
-        code_enter_real(cpu, selector, eip);
+        code_enter_real(cpu, selector, (uint32_t)eip);
         return true;
     }
     if (selector_is_null(selector)) {
@@ -176,6 +178,9 @@ bool far_jump(struct cpu *cpu, uint16_t selector, uint64_t offset, unsigned oper
         }
         code_enter(cpu, &code, cpu->cpl, eip);
         return true;
+    }
+    if (cpu_is_long(cpu)) {
+        return far_through_gate64(cpu, selector, descriptor, false);
     }
     switch (attributes_system_type(descriptor_attributes(descriptor))) {
     case TYPE_CALL_GATE16:
@@ -214,13 +219,13 @@ bool stack_from_tss(struct cpu *cpu, unsigned cpl, struct segment *stack, uint64
 }
 
 /* Pushes CS and the return address of a call that stays at its level, and goes. */
-static bool call_here(struct cpu *cpu, const struct segment *code, uint64_t descriptor, uint32_t eip, unsigned size)
+static bool call_here(struct cpu *cpu, const struct segment *code, uint64_t descriptor, uint64_t eip, unsigned size)
 {
     struct stack_frame frame;
 
     stack_frame_here(&frame, cpu, 0);
     if (!stack_frame_push(&frame, size, cpu->seg[SEG_CS].selector) ||
-        !stack_frame_push(&frame, size, (uint32_t)cpu->next_rip) || !code_offset_check(cpu, code, eip) ||
+        !stack_frame_push(&frame, size, cpu->next_rip) || !code_offset_check(cpu, code, eip) ||
         !descriptor_set_accessed(cpu, code->selector, descriptor) || !stack_frame_write(&frame)) {
         return false;
     }
@@ -240,7 +245,7 @@ static bool call_inner_frame(struct cpu *cpu, struct stack_frame *frame, uint64_
         return false;
     }
     for (unsigned n = parameters; n-- > 0;) {
-        uint32_t value;
+        uint64_t value;
         if (!stack_peek(cpu, n * size, size, &value) || !stack_frame_push(frame, size, value)) {
             return false;
         }
@@ -306,12 +311,12 @@ static bool call_real(struct cpu *cpu, uint16_t selector, uint32_t eip, unsigned
 
 bool far_call(struct cpu *cpu, uint16_t selector, uint64_t offset, unsigned operand_size)
 {
-    uint32_t eip = truncate(offset, operand_size);
+    uint64_t eip = truncate(offset, operand_size);
     struct segment code;
     uint64_t descriptor;
 
     if (!cpu_is_protected(cpu)) {
-        return call_real(cpu, selector, eip, operand_size);
+        return call_real(cpu, selector, (uint32_t)eip, operand_size);
     }
     if (selector_is_null(selector)) {
         return cpu_fault_error(cpu, VEC_GP, 0);
@@ -322,6 +327,9 @@ bool far_call(struct cpu *cpu, uint16_t selector, uint64_t offset, unsigned oper
     if (attributes_are_code(descriptor_attributes(descriptor))) {
         return code_check_direct(cpu, selector, descriptor, &code) &&
                call_here(cpu, &code, descriptor, eip, operand_size);
+    }
+    if (cpu_is_long(cpu)) {
+        return far_through_gate64(cpu, selector, descriptor, true);
     }
     switch (attributes_system_type(descriptor_attributes(descriptor))) {
     case TYPE_CALL_GATE16:
@@ -352,7 +360,7 @@ static bool code_check_return(struct cpu *cpu, uint16_t selector, struct segment
     descriptor_unpack(*descriptor, selector, code);
     unsigned rpl = selector_rpl(selector);
     unsigned dpl = attributes_dpl(code->attributes);
-    if (!attributes_are_code(code->attributes) || rpl < cpu->cpl ||
+    if (!code_is_valid(cpu, code->attributes) || rpl < cpu->cpl ||
         (attributes_are_conforming(code->attributes) ? dpl > rpl : dpl != rpl)) {
         return cpu_fault_error(cpu, VEC_GP, selector_error(selector));
     }
@@ -365,7 +373,7 @@ static bool code_check_return(struct cpu *cpu, uint16_t selector, struct segment
 /* What a return has found out before it changes anything. */
 struct return_plan {
     struct segment code, stack;
-    uint32_t eip, esp;
+    uint64_t eip, esp;
     bool is_outer;
 };
 
@@ -374,7 +382,7 @@ struct return_plan {
 static bool return_plan(struct cpu *cpu, unsigned size, uint32_t frame_bytes, uint32_t release_bytes,
                         struct return_plan *plan)
 {
-    uint32_t cs, ss;
+    uint64_t cs, ss;
     uint64_t code_descriptor, stack_descriptor;
 
     if (!stack_peek(cpu, 0, size, &plan->eip) || !stack_peek(cpu, size, size, &cs) ||
@@ -389,8 +397,17 @@ static bool return_plan(struct cpu *cpu, unsigned size, uint32_t frame_bytes, ui
                descriptor_set_accessed(cpu, (uint16_t)cs, code_descriptor);
     }
     if (!stack_peek(cpu, frame_bytes + release_bytes, size, &plan->esp) ||
-        !stack_peek(cpu, frame_bytes + release_bytes + size, size, &ss) ||
-        !stack_segment_check(cpu, (uint16_t)ss, rpl, VEC_GP, &plan->stack, &stack_descriptor)) {
+        !stack_peek(cpu, frame_bytes + release_bytes + size, size, &ss)) {
+        return false;
+    }
+    if (code_is_64bit(cpu, &plan->code) && selector_is_null((uint16_t)ss) && rpl != 3) {
+        /* 64-bit code below level 3 may do without a stack segment. */
+        plan->stack = segment_null_stack(rpl);
+        plan->esp += release_bytes;
+        return code_offset_check(cpu, &plan->code, plan->eip) &&
+               descriptor_set_accessed(cpu, (uint16_t)cs, code_descriptor);
+    }
+    if (!stack_segment_check(cpu, (uint16_t)ss, rpl, VEC_GP, &plan->stack, &stack_descriptor)) {
         return false;
     }
     plan->esp += release_bytes;
@@ -409,14 +426,19 @@ static void return_commit(struct cpu *cpu, const struct return_plan *plan)
         cpu->seg[SEG_SS] = plan->stack;
         segments_clear_inaccessible(cpu, cpl);
     }
+    if (!cpu_is_long(cpu)) {
+        stack_set_pointer(cpu, plan->esp);
+        code_enter(cpu, &plan->code, cpl, plan->eip);
+        return;
+    }
+    code_enter(cpu, &plan->code, cpl, plan->eip); /* the code returned to decides how wide its stack is */
     stack_set_pointer(cpu, plan->esp);
-    code_enter(cpu, &plan->code, cpl, plan->eip);
 }
 
 bool far_return(struct cpu *cpu, unsigned operand_size, uint16_t release_bytes)
 {
     struct return_plan plan;
-    uint32_t cs;
+    uint64_t cs;
 
     if (cpu_is_protected(cpu)) {
         if (!return_plan(cpu, operand_size, 2 * operand_size, release_bytes, &plan)) {
@@ -426,11 +448,11 @@ bool far_return(struct cpu *cpu, unsigned operand_size, uint16_t release_bytes)
         return true;
     }
     if (!stack_peek(cpu, 0, operand_size, &plan.eip) || !stack_peek(cpu, operand_size, operand_size, &cs) ||
-        !code_check_real(cpu, plan.eip)) {
+        !code_check_real(cpu, (uint32_t)plan.eip)) {
         return false;
     }
     stack_set_pointer(cpu, stack_after_pop(cpu, 2 * operand_size + release_bytes));
-    code_enter_real(cpu, (uint16_t)cs, plan.eip);
+    code_enter_real(cpu, (uint16_t)cs, (uint32_t)plan.eip);
     return true;
 }
 
@@ -448,7 +470,7 @@ static uint32_t merge_flags(uint32_t old_flags, uint32_t popped, uint32_t mask)
 /* IRET in real mode and, within its task, in virtual-8086 mode (SDM vol. 3, 20.2.7, 20.3.2). */
 static bool return_real(struct cpu *cpu, unsigned size)
 {
-    uint32_t eip, cs, popped;
+    uint64_t eip, cs, image;
     uint32_t old_flags = cpu_get_eflags(cpu);
     uint32_t mask = (size == 2 ? FLAGS_POPPED_16 : FLAGS_POPPED_32) | FLAG_IF;
     bool is_virtual = cpu_is_vm86(cpu) && cpu_iopl(cpu) < 3; /* VIF stands for IF */
@@ -457,9 +479,10 @@ static bool return_real(struct cpu *cpu, unsigned size)
         return cpu_fault_error(cpu, VEC_GP, 0);
     }
     if (!stack_peek(cpu, 0, size, &eip) || !stack_peek(cpu, size, size, &cs) ||
-        !stack_peek(cpu, 2 * size, size, &popped)) {
+        !stack_peek(cpu, 2 * size, size, &image)) {
         return false;
     }
+    uint32_t popped = (uint32_t)image;
     if (is_virtual) {
         if ((popped & FLAG_TF) || ((popped & FLAG_IF) && (old_flags & FLAG_VIP))) {
             return cpu_fault_error(cpu, VEC_GP, 0);
@@ -469,11 +492,11 @@ static bool return_real(struct cpu *cpu, unsigned size)
     } else if (!cpu_is_vm86(cpu)) {
         mask |= FLAG_IOPL;
     }
-    if (!code_check_real(cpu, eip)) {
+    if (!code_check_real(cpu, (uint32_t)eip)) {
         return false;
     }
     stack_set_pointer(cpu, stack_after_pop(cpu, 3 * size));
-    code_enter_real(cpu, (uint16_t)cs, eip);
+    code_enter_real(cpu, (uint16_t)cs, (uint32_t)eip);
     cpu_set_eflags(cpu, merge_flags(old_flags, popped, mask));
     return true;
 }
@@ -483,7 +506,7 @@ static bool return_to_vm86(struct cpu *cpu, uint32_t eip, uint16_t cs, uint32_t 
 {
     /* In the order of the stack, above EIP, CS and EFLAGS. */
     static const enum segment_index order[] = { SEG_SS, SEG_ES, SEG_DS, SEG_FS, SEG_GS };
-    uint32_t esp, selectors[5];
+    uint64_t esp, selectors[5];
 
     if (!stack_peek(cpu, 12, 4, &esp)) {
         return false;
@@ -530,16 +553,17 @@ static bool return_to_task(struct cpu *cpu)
 static bool return_protected(struct cpu *cpu, unsigned size)
 {
     struct return_plan plan;
-    uint32_t popped, eip, cs;
+    uint64_t image, eip, cs;
     uint32_t old_flags = cpu_get_eflags(cpu);
     uint32_t mask = size == 2 ? FLAGS_POPPED_16 : FLAGS_POPPED_32;
 
     if (!stack_peek(cpu, 0, size, &eip) || !stack_peek(cpu, size, size, &cs) ||
-        !stack_peek(cpu, 2 * size, size, &popped)) {
+        !stack_peek(cpu, 2 * size, size, &image)) {
         return false;
     }
+    uint32_t popped = (uint32_t)image;
     if (size == 4 && (popped & FLAG_VM) && cpu->cpl == 0) {
-        return return_to_vm86(cpu, eip, (uint16_t)cs, popped);
+        return return_to_vm86(cpu, (uint32_t)eip, (uint16_t)cs, popped);
     }
     if (!return_plan(cpu, size, 3 * size, 0, &plan)) {
         return false;
@@ -568,50 +592,11 @@ bool interrupt_return(struct cpu *cpu, unsigned operand_size)
     if (!cpu_is_protected(cpu)) {
         return return_real(cpu, operand_size);
     }
+    if (cpu_is_long(cpu)) {
+        return interrupt_return_long(cpu, operand_size);
+    }
     if (cpu->eflags & FLAG_NT) {
         return return_to_task(cpu);
     }
     return return_protected(cpu, operand_size);
-}
-
-/* ---- SYSENTER, SYSEXIT (SDM vol. 2B; vol. 3, 5.8.7) ---- */
-
-static bool sysenter_check(struct cpu *cpu)
-{
-    if (!(cpu->cr0 & CR0_PE) || selector_is_null((uint16_t)cpu->sysenter_cs)) {
-        return cpu_fault_error(cpu, VEC_GP, 0);
-    }
-    return true;
-}
-
-bool system_sysenter(struct cpu *cpu)
-{
-    if (!sysenter_check(cpu)) {
-        return false;
-    }
-    uint16_t cs = (uint16_t)(cpu->sysenter_cs & 0xfffc);
-    struct segment code = segment_flat(cs, ATTR_CODE | ATTR_READABLE | ATTR_ACCESSED, 0);
-
-    cpu->seg[SEG_SS] = segment_flat((uint16_t)(cs + 8), ATTR_WRITABLE | ATTR_ACCESSED, 0);
-    cpu->gpr[REG_SP] = (uint32_t)cpu->sysenter_esp;
-    code_enter(cpu, &code, 0, (uint32_t)cpu->sysenter_eip);
-    cpu_set_eflags(cpu, cpu_get_eflags(cpu) & ~(FLAG_VM | FLAG_IF | FLAG_RF));
-    return true;
-}
-
-bool system_sysexit(struct cpu *cpu)
-{
-    if (!sysenter_check(cpu)) {
-        return false;
-    }
-    if (cpu->cpl != 0) {
-        return cpu_fault_error(cpu, VEC_GP, 0);
-    }
-    uint16_t cs = (uint16_t)((cpu->sysenter_cs & 0xfffc) + 16);
-    struct segment code = segment_flat((uint16_t)(cs | 3), ATTR_CODE | ATTR_READABLE | ATTR_ACCESSED, 3);
-
-    cpu->seg[SEG_SS] = segment_flat((uint16_t)((cs + 8) | 3), ATTR_WRITABLE | ATTR_ACCESSED, 3);
-    cpu->gpr[REG_SP] = cpu_reg32(cpu, REG_CX);
-    code_enter(cpu, &code, 3, cpu_reg32(cpu, REG_DX));
-    return true;
 }

@@ -106,7 +106,7 @@ static ALWAYS_INLINE bool operand_i32(struct cpu *cpu, const struct insn *insn, 
 /* Second part of an 80-bit operand of the generic form. */
 static uint64_t ea_high(const struct cpu *cpu, const struct insn *insn)
 {
-    return (ea_generic(cpu, insn) + 8) & ((insn->sc >> 5 & 3) == 0 ? 0xffffu : 0xffffffffu);
+    return (ea_generic(cpu, insn) + 8) & address_mask(insn);
 }
 
 static ALWAYS_INLINE bool load80(struct cpu *cpu, const struct insn *insn, enum form form, uint64_t *low,
@@ -122,13 +122,12 @@ static ALWAYS_INLINE bool load80(struct cpu *cpu, const struct insn *insn, enum 
         *high = (uint16_t)wide;
         return true;
     }
-    uint32_t ea = ea_flat(cpu, insn, form);
-    const struct tlb_entry *entry = tlb_at(cpu, ea);
-    if (UNLIKELY(entry->read_tag != ((ea + 9) & ~(GUEST_PAGE_SIZE - 1)))) {
+    const uint8_t *host = flat_host(cpu, insn, form, 10, false);
+    if (UNLIKELY(!host)) {
         return false;
     }
-    *low = host_load64((const uint8_t *)(entry->addend + ea));
-    *high = host_load16((const uint8_t *)(entry->addend + ea + 8));
+    *low = host_load64(host);
+    *high = host_load16(host + 8);
     return true;
 }
 
@@ -144,13 +143,12 @@ static ALWAYS_INLINE bool store80(struct cpu *cpu, const struct insn *insn, enum
         }
         return segment_write(cpu, seg, first, 8, low) && segment_write(cpu, seg, second, 2, high);
     }
-    uint32_t ea = ea_flat(cpu, insn, form);
-    const struct tlb_entry *entry = tlb_at(cpu, ea);
-    if (UNLIKELY(entry->write_tag != ((ea + 9) & ~(GUEST_PAGE_SIZE - 1)))) {
+    uint8_t *host = flat_host(cpu, insn, form, 10, true);
+    if (UNLIKELY(!host)) {
         return false;
     }
-    host_store64((uint8_t *)(entry->addend + ea), low);
-    host_store16((uint8_t *)(entry->addend + ea + 8), high);
+    host_store64(host, low);
+    host_store16(host + 8, high);
     return true;
 }
 

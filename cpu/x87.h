@@ -158,6 +158,8 @@ bool x87_fast_divide(struct cpu *cpu, unsigned dest, struct float80 a, struct fl
     extern const struct binding bind_##name;                                                                           \
     const struct binding bind_##name = { { [LIVE] = { [FORM_GENERIC] = ALL_SIZES(h_##name##_m),                        \
                                                       [FORM_BD] = ALL_SIZES(h_##name##_bd),                            \
-                                                      [FORM_BID] = ALL_SIZES(h_##name##_bid) } } };
+                                                      [FORM_BID] = ALL_SIZES(h_##name##_bid),                            \
+                                                      [FORM_LBD] = ALL_SIZES(h_##name##_lbd),                            \
+                                                      [FORM_LBID] = ALL_SIZES(h_##name##_lbid) } } };
 
 #endif

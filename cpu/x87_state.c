@@ -43,15 +43,16 @@ NOINLINE bool x87_blocked(struct cpu *cpu)
 /* Byte of code at cpu->rip + k, without side effects on the guest. */
 static uint8_t code_byte(const struct cpu *cpu, unsigned k)
 {
-    uint64_t linear = (cpu->seg[SEG_CS].base + ((cpu->rip + k) & 0xffffffffu)) & 0xffffffffu;
+    uint64_t linear = cpu_is_64bit(cpu) ? cpu->rip + k
+                                        : (cpu->seg[SEG_CS].base + ((cpu->rip + k) & 0xffffffffu)) & 0xffffffffu;
     phys_addr physical;
 
     return cpu_translate_debug(cpu, linear, &physical) ? (uint8_t)space_read(cpu->board.space, physical, 1) : 0;
 }
 
-static bool is_prefix(uint8_t byte)
+static bool is_prefix(const struct cpu *cpu, uint8_t byte)
 {
-    return byte == 0x26 || byte == 0x2e || byte == 0x36 || byte == 0x3e || (byte >= 0x64 && byte <= 0x67) ||
+    return (cpu_is_64bit(cpu) && (byte & 0xf0) == 0x40) || byte == 0x26 || byte == 0x2e || byte == 0x36 || byte == 0x3e || (byte >= 0x64 && byte <= 0x67) ||
            byte == 0xf2 || byte == 0xf3;
 }
 
@@ -62,7 +63,7 @@ NOINLINE void x87_pend(struct cpu *cpu, const struct insn *insn)
 
     cpu->fpu.status |= X87_ES;
     cpu_sync(cpu, insn);
-    while (k < 14 && is_prefix(code_byte(cpu, k))) {
+    while (k < 14 && is_prefix(cpu, code_byte(cpu, k))) {
         k++;
     }
     uint8_t modrm = code_byte(cpu, k + 1);
@@ -234,11 +235,6 @@ X87_REG(ffreep)
 
 enum { ENV_MAX = 28, IMAGE_MAX = ENV_MAX + 80 };
 
-static uint64_t offset_mask(const struct insn *insn)
-{
-    return (insn->sc >> 5 & 3) == 0 ? 0xffffu : 0xffffffffu;
-}
-
 /* Reads or writes `count` bytes at the memory operand in pieces of `piece` bytes. Writing is all or nothing. */
 static bool read_image(struct cpu *cpu, const struct insn *insn, unsigned piece, unsigned count, uint8_t *bytes)
 {
@@ -246,7 +242,7 @@ static bool read_image(struct cpu *cpu, const struct insn *insn, unsigned piece,
 
     cpu->current = insn;
     for (unsigned k = 0; k < count; k += piece) {
-        if (!segment_read(cpu, ea_segment(insn), (start + k) & offset_mask(insn), piece, &value)) {
+        if (!segment_read(cpu, ea_segment(insn), (start + k) & address_mask(insn), piece, &value)) {
             return false;
         }
         for (unsigned byte = 0; byte < piece; byte++) {
@@ -263,7 +259,7 @@ static bool write_image(struct cpu *cpu, const struct insn *insn, unsigned piece
 
     cpu->current = insn;
     for (unsigned k = 0; k < count; k += piece) {
-        if (!segment_probe_write(cpu, ea_segment(insn), (start + k) & offset_mask(insn), piece)) {
+        if (!segment_probe_write(cpu, ea_segment(insn), (start + k) & address_mask(insn), piece)) {
             return false;
         }
     }
@@ -272,7 +268,7 @@ static bool write_image(struct cpu *cpu, const struct insn *insn, unsigned piece
         for (unsigned byte = 0; byte < piece; byte++) {
             value |= (uint64_t)bytes[k + byte] << (8 * byte);
         }
-        if (!segment_write(cpu, ea_segment(insn), (start + k) & offset_mask(insn), piece, value)) {
+        if (!segment_write(cpu, ea_segment(insn), (start + k) & address_mask(insn), piece, value)) {
             return false;
         }
     }
@@ -424,7 +420,9 @@ static bool fnsave(struct cpu *cpu, const struct insn *insn, bool is_wide)
     static bool b_##name##32(struct cpu *cpu, const struct insn *insn) { return name(cpu, insn, true); }               \
     SLOW(name##16)                                                                                                     \
     SLOW(name##32)                                                                                                     \
-    BIND_SIZED(name)
+    extern const struct binding bind_##name;                                                                           \
+    const struct binding bind_##name = { { [LIVE] = { [FORM_GENERIC] = { NULL, h_##name##16, h_##name##32,             \
+                                                                         h_##name##32 } } } };
 ENVIRONMENT(fldenv)
 ENVIRONMENT(fnstenv)
 ENVIRONMENT(frstor)

@@ -282,6 +282,16 @@ void aml_resources_close(struct state_stream *aml, struct aml_resources opened)
     aml_close(aml, opened.package);
 }
 
+/* Memory32Fixed (6.4.3.4), writable. */
+void aml_memory_fixed(struct state_stream *aml, uint32_t first, uint32_t size)
+{
+    aml_byte(aml, 0x86);
+    put_word(aml, 9);
+    aml_byte(aml, 1);
+    put_dword(aml, first);
+    put_dword(aml, size);
+}
+
 void aml_io(struct state_stream *aml, unsigned first, unsigned count)
 {
     aml_byte(aml, 0x47);

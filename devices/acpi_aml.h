@@ -56,6 +56,7 @@ struct aml_resources {
 };
 struct aml_resources aml_resources(struct state_stream *aml);
 void aml_resources_close(struct state_stream *aml, struct aml_resources opened);
+void aml_memory_fixed(struct state_stream *aml, uint32_t first, uint32_t size);
 void aml_io(struct state_stream *aml, unsigned first, unsigned count);
 void aml_irq(struct state_stream *aml, unsigned irq);
 void aml_dma(struct state_stream *aml, unsigned channel);

@@ -1,16 +1,19 @@
-/* acpi_tables.c - RSDP, RSDT, FADT, FACS and DSDT of the PC board, and the script by which SeaBIOS places them.
+/* acpi_tables.c - RSDP, RSDT, FADT, FACS, MADT, HPET and DSDT of the PC board, and the script by which SeaBIOS places them.
  *
  * ACPI Specification 1.0b for the tables (revision 1 FADT, as Windows 98 and later and Linux accept), 6.4 for AML; the
  * script is QEMU's linker/loader interface (docs/specs/acpi_tables and SeaBIOS src/fw/romfile_loader.h).
  *
- * The board has no APIC, so there is no MADT: interrupts are the 8259s'. The DSDT describes the PCI root bus with its
- * windows, the routing of INTA#-INTD# by links LNKA-LNKD over registers 60h-63h of the PIIX3, and the ISA chips.
+ * The DSDT describes the PCI root bus with its windows, the routing of INTA#-INTD# and the ISA chips. Systems that use the
+ * 8259s find the PCI interrupts at the links LNKA-LNKD over registers 60h-63h of the PIIX3, those that told _PIC that they use the
+ * I/O APIC at its pins 16 to 19.
  *
- * Not implemented: MADT, HPET, SRAT, S3, hot-plug, _PRS choices beyond IRQ 5, 10 and 11. */
+ * Not implemented: SRAT, S3, hot-plug, _PRS choices beyond IRQ 5, 10 and 11. */
 #include "devices/acpi_tables.h"
 
 #include "devices/acpi_aml.h"
 #include "devices/fw_cfg.h"
+#include "devices/hpet.h"
+#include "devices/ioapic.h"
 
 #include <string.h>
 
@@ -70,25 +73,46 @@ static void add_pci_windows(struct state_stream *aml, const struct acpi_config *
     aml_resources_close(aml, crs);
 }
 
-/* INTx of slot s goes to link (s - 1 + intx) modulo 4: see piix3.c. */
-static void add_pci_routing(struct state_stream *aml)
+/* INTx of slot s goes to PIRQ (s - 1 + intx) modulo 4: see piix3.c. */
+static void add_routing_table(struct state_stream *aml, const char *name, bool is_apic)
 {
     static const char links[4][5] = { "LNKA", "LNKB", "LNKC", "LNKD" };
-    enum { FIRST_SLOT = 1, LAST_SLOT = 31 };
+    enum { FIRST_SLOT = 1, LAST_SLOT = 31, FIRST_PIN = 16 };
 
-    aml_name(aml, "_PRT");
+    aml_name(aml, name);
     size_t table = aml_package(aml, (LAST_SLOT - FIRST_SLOT + 1) * 4);
     for (unsigned slot = FIRST_SLOT; slot <= LAST_SLOT; slot++) {
         for (unsigned intx = 0; intx < 4; intx++) {
+            unsigned pirq = (slot - 1 + intx) % 4;
             size_t row = aml_package(aml, 4);
             aml_integer(aml, (uint32_t)slot << 16 | 0xffff);
             aml_integer(aml, intx);
-            aml_path(aml, links[(slot - 1 + intx) % 4]);
-            aml_integer(aml, 0);
+            if (is_apic) {
+                aml_integer(aml, 0);
+                aml_integer(aml, FIRST_PIN + pirq);
+            } else {
+                aml_path(aml, links[pirq]);
+                aml_integer(aml, 0);
+            }
             aml_close(aml, row);
         }
     }
     aml_close(aml, table);
+}
+
+static void add_pci_routing(struct state_stream *aml)
+{
+    add_routing_table(aml, "PRTP", false);
+    add_routing_table(aml, "PRTA", true);
+    size_t method = aml_method(aml, "_PRT", 0);
+    size_t branch = aml_if(aml);
+    aml_path(aml, "\\PICF");
+    aml_byte(aml, AML_RETURN);
+    aml_path(aml, "PRTA");
+    aml_close(aml, branch);
+    aml_byte(aml, AML_RETURN);
+    aml_path(aml, "PRTP");
+    aml_close(aml, method);
 }
 
 /* An ISA device: one or two port ranges and perhaps an IRQ. */
@@ -149,6 +173,19 @@ static void add_dma_and_board(struct state_stream *aml)
     aml_io(aml, PM_BASE, 0x40);
     aml_io(aml, SMB_BASE, 0x10);
     aml_io(aml, GPE0_BASE, 4);
+    aml_resources_close(aml, crs);
+    aml_close(aml, device);
+}
+
+static void add_hpet_device(struct state_stream *aml)
+{
+    size_t device = aml_device(aml, "HPET");
+
+    aml_name_eisaid(aml, "_HID", "PNP0103");
+    aml_name_integer(aml, "_UID", 0);
+    aml_name(aml, "_CRS");
+    struct aml_resources crs = aml_resources(aml);
+    aml_memory_fixed(aml, HPET_BASE, HPET_SIZE);
     aml_resources_close(aml, crs);
     aml_close(aml, device);
 }
@@ -275,14 +312,29 @@ static void add_dsdt_body(struct state_stream *aml, const struct acpi_config *co
 {
     add_sleep_state(aml, "\\_S4", 2);
     add_sleep_state(aml, "\\_S5", 0);
+    aml_name_integer(aml, "\\PICF", 0);
+    size_t method = aml_method(aml, "\\_PIC", 1);
+    aml_byte(aml, AML_STORE);
+    aml_byte(aml, AML_ARG0);
+    aml_path(aml, "\\PICF");
+    aml_close(aml, method);
     size_t scope = aml_scope(aml, "\\_PR");
-    aml_close(aml, aml_processor(aml, "CPU0", 0));
+    for (unsigned n = 0; n < config->processors; n++) {
+        static const char digits[] = "0123456789ABCDEF";
+        char name[] = "CPU0";
+        if (n >= 16) {
+            name[2] = digits[n / 16];
+        }
+        name[3] = digits[n % 16];
+        aml_close(aml, aml_processor(aml, name, n));
+    }
     aml_close(aml, scope);
     scope = aml_scope(aml, "\\_SB");
     add_pci_bus(aml, config);
     for (unsigned i = 0; i < 4; i++) {
         add_link(aml, i);
     }
+    add_hpet_device(aml);
     aml_close(aml, scope);
 }
 
@@ -369,6 +421,45 @@ static size_t add_facs(struct state_stream *out)
     return start;
 }
 
+/* 5.2.12: the interrupt controllers. IRQ 0 is on pin 2; the SCI is level-triggered and active high, as the 8259s want it. */
+static void add_madt(struct state_stream *out, const struct acpi_config *config)
+{
+    enum { LOCAL = 0, IO = 1, OVERRIDE = 2, LOCAL_NMI = 4, LEVEL_HIGH = 0x0d, PCAT_COMPATIBLE = 1, IO_ID = 0 };
+    uint8_t head[8] = { 0 };
+    uint8_t io[12] = { IO, 12, IO_ID };
+    uint8_t timer[10] = { OVERRIDE, 10, 0, 0, 2 };
+    uint8_t sci[10] = { OVERRIDE, 10, 0, SCI_IRQ, SCI_IRQ, 0, 0, 0, LEVEL_HIGH };
+    uint8_t nmi[6] = { LOCAL_NMI, 6, 0xff, 0, 0, 1 };
+
+    store_le32(head, UINT32_C(0xfee00000));
+    store_le32(head + 4, PCAT_COMPATIBLE);
+    state_stream_put(out, head, sizeof head);
+    for (unsigned n = 0; n < config->processors; n++) {
+        uint8_t local[8] = { LOCAL, 8, (uint8_t)n, (uint8_t)n, 1 };
+        state_stream_put(out, local, sizeof local);
+    }
+    store_le32(io + 4, IOAPIC_BASE);
+    state_stream_put(out, io, sizeof io);
+    state_stream_put(out, timer, sizeof timer);
+    state_stream_put(out, sci, sizeof sci);
+    state_stream_put(out, nmi, sizeof nmi);
+}
+
+/* IA-PC HPET Specification 1.0a, 3.2.4. */
+static void add_hpet(struct state_stream *out, const struct acpi_config *config)
+{
+    enum { SHORTEST_PERIODIC = 100 };
+    uint8_t body[20] = { 0 };
+
+    (void)config;
+    store_le32(body, HPET_ID);
+    body[4] = 0; /* system memory */
+    body[5] = 64;
+    store_le64(body + 8, HPET_BASE);
+    store_le16(body + 17, SHORTEST_PERIODIC);
+    state_stream_put(out, body, sizeof body);
+}
+
 /* ---- the loader's script ---- */
 
 enum {
@@ -450,11 +541,27 @@ bool acpi_tables_build(struct acpi_tables *acpi, const struct acpi_config *confi
     load_pointer(loader, tables_file, tables_file, fadt + FADT_DSDT);
     load_checksum(loader, tables_file, fadt + HEADER_CHECKSUM, fadt, FADT_SIZE);
 
+    static const struct {
+        const char *signature;
+        void (*add)(struct state_stream *out, const struct acpi_config *config);
+    } more[] = { { "APIC", add_madt }, { "HPET", add_hpet } };
+    enum { MORE = sizeof more / sizeof more[0] };
+    size_t listed[1 + MORE] = { fadt };
+    for (unsigned n = 0; n < MORE; n++) {
+        size_t start = listed[1 + n] = start_table(tables, more[n].signature);
+        more[n].add(tables, config);
+        finish_table(tables, start);
+    }
+
     size_t rsdt = start_table(tables, "RSDT");
-    store_le32(pointer, (uint32_t)fadt);
-    state_stream_put(tables, pointer, sizeof pointer);
+    for (unsigned n = 0; n <= MORE; n++) {
+        store_le32(pointer, (uint32_t)listed[n]);
+        state_stream_put(tables, pointer, sizeof pointer);
+    }
     finish_table(tables, rsdt);
-    load_pointer(loader, tables_file, tables_file, rsdt + HEADER_SIZE);
+    for (size_t n = 0; n <= MORE; n++) {
+        load_pointer(loader, tables_file, tables_file, rsdt + HEADER_SIZE + 4 * n);
+    }
     load_checksum(loader, tables_file, rsdt + HEADER_CHECKSUM, rsdt, tables->size - rsdt);
 
     add_rsdp(&acpi->rsdp, rsdt);

@@ -9,6 +9,7 @@ struct acpi_config {
     uint64_t low_ram_bytes; /* memory from address 0 up: i440fx_low_memory() */
     bool has_serial[2];     /* COM1 at 3F8h, COM2 at 2F8h */
     bool has_keyboard;      /* 8042 with keyboard and PS/2 mouse */
+    unsigned processors;    /* APIC IDs 0 and up */
 };
 
 /* The three files that SeaBIOS reads: "etc/acpi/tables", "etc/acpi/rsdp" and "etc/table-loader". */

@@ -21,6 +21,8 @@ struct block_backend {
     bool (*read)(void *context, uint64_t sector, uint32_t count, void *bytes);
     bool (*write)(void *context, uint64_t sector, uint32_t count, const void *bytes);
     bool (*flush)(void *context); /* returns when the host has it on stable storage */
+    /* Makes a range read as zeros and gives its space back to the host where the format can. NULL: zeros are written. */
+    bool (*discard)(void *context, uint64_t sector, uint64_t count);
 };
 
 /* Where a serial port, parallel port or debug console sends bytes. */
@@ -39,6 +41,12 @@ struct packet_sink {
     /* The chip can take frames again after it refused one; may be NULL. Called in the middle of an instruction: frames are
      * given to it later, as an input. */
     void (*ready)(void *context);
+};
+
+/* Told each change of the PC speaker's input, at guest time now_ns. Guest-invisible. */
+struct speaker_sink {
+    void *context;
+    void (*level)(void *context, uint64_t now_ns, bool level);
 };
 
 /* What a display adapter shows, rendered on demand for a frontend. Guest-invisible. */

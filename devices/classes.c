@@ -2,8 +2,9 @@
 #include "devices/device.h"
 
 /* Each is defined in the file named after it. */
-extern const struct device_class debugcon_class, fw_cfg_class, i440fx_class, i8042_class, i8237_class, i8254_class, i82077_class,
-    i8259_class, isa_debug_exit_class, mc146818_class, ne2000_class, ns16550_class, rtl8029_class, piix3_class, piix3_ide_class, piix4_pm_class,
+extern const struct device_class debugcon_class, e1000_class, fw_cfg_class, hpet_class, i440fx_class, i8042_class, i8237_class, i8254_class,
+    i82077_class, i8259_class, ioapic_class, isa_debug_exit_class, lapic_class, mc146818_class, ne2000_class, ns16550_class, rtl8029_class,
+    rtl8139_class, piix3_class, piix3_ide_class, piix4_pm_class,
     sysctl_class, vga_class;
 
 const struct device_class *const device_classes[] = {
@@ -12,6 +13,9 @@ const struct device_class *const device_classes[] = {
     &piix3_ide_class,      /* disks */
     &piix4_pm_class,       /* power management */
     &i8259_class,          /* interrupt controller */
+    &lapic_class,          /* local APIC */
+    &ioapic_class,         /* I/O APIC */
+    &hpet_class,           /* timers */
     &i8254_class,          /* timer */
     &i8237_class,          /* DMA controller */
     &i82077_class,         /* floppy disk controller */
@@ -25,5 +29,7 @@ const struct device_class *const device_classes[] = {
     &isa_debug_exit_class, /* ends test programs */
     &ne2000_class,         /* network card, ISA */
     &rtl8029_class,        /* network card, PCI */
+    &rtl8139_class,        /* fast Ethernet card, PCI */
+    &e1000_class,          /* gigabit network card, PCI */
     NULL,
 };

@@ -424,6 +424,15 @@ void i8042_mouse(struct device *dev, int dx, int dy, int dz, unsigned buttons)
     }
 }
 
+void i8042_mouse_announce(struct device *dev)
+{
+    struct i8042 *kbc = i8042_of(dev);
+
+    if (kbc->has_mouse) {
+        ps2_mouse_announce(&kbc->mouse);
+    }
+}
+
 bool i8042_mouse_is_enabled(const struct device *dev)
 {
     const struct i8042 *kbc = (const struct i8042 *)dev;

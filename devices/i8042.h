@@ -17,6 +17,9 @@ bool i8042_keyboard_is_idle(const struct device *dev);
  * left, 2 right, 4 middle, 8 side, 16 extra (MOUSE_ bits of devices/ps2.h). */
 void i8042_mouse(struct device *dev, int dx, int dy, int dz, unsigned buttons);
 
+/* The mouse sends a packet though nothing has moved. */
+void i8042_mouse_announce(struct device *dev);
+
 /* True when the guest's driver has the mouse send by itself. */
 bool i8042_mouse_is_enabled(const struct device *dev);
 

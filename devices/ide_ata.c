@@ -1,7 +1,7 @@
 /* ide_ata.c - an ATA disk behind one position of an IDE cable.
  *
  * ATA/ATAPI-6 (T13 1410D revision 3b), chapter 8 (commands), 6.2 (CHS addresses), 6.3.4 (power modes); the older commands
- * that BIOSes and DOS drivers use are from ATA-3 (X3.298-1997).
+ * that BIOSes and DOS drivers use are from ATA-3 (X3.298-1997), DATA SET MANAGEMENT (TRIM) is from ATA8-ACS2 (T13 2015-D).
  *
  * Not implemented: READ/WRITE LONG, FORMAT TRACK, queued DMA, security, Host Protected Area (READ NATIVE MAX answers, SET
  * MAX does not), SMART logs and self-tests, CFA and streaming commands, the standby timer. They abort, as a drive's does
@@ -12,6 +12,7 @@
 
 enum {
     CMD_NOP = 0x00,
+    CMD_DATA_SET_MANAGEMENT = 0x06,
     CMD_RECALIBRATE = 0x10, /* to 1Fh */
     CMD_READ_SECTORS = 0x20,
     CMD_READ_SECTORS_ONCE = 0x21,
@@ -71,6 +72,7 @@ enum { DEFAULT_HEADS = 16, DEFAULT_SECTORS = 63, CYLINDERS_MAX = 16383 };
 static bool is_ext(uint8_t command)
 {
     switch (command) {
+    case CMD_DATA_SET_MANAGEMENT:
     case CMD_READ_SECTORS_EXT:
     case CMD_READ_DMA_EXT:
     case CMD_READ_NATIVE_MAX_EXT:
@@ -284,7 +286,67 @@ static void write_pio(struct ide_drive *drive)
     }
 }
 
+/* ---- DATA SET MANAGEMENT ---- */
+
+/* The medium reads as zeros there afterwards (IDENTIFY word 69: deterministic, zeros). */
+static bool discard(struct ide_drive *drive, uint64_t sector, uint32_t count)
+{
+    static const uint8_t zeros[16 * SECTOR_SIZE];
+    struct block_backend *backend = drive->backend;
+
+    if (sector >= backend->sectors || count > backend->sectors - sector) {
+        return false;
+    }
+    if (backend->discard != NULL) {
+        return backend->discard(backend->context, sector, count);
+    }
+    while (count != 0) {
+        uint32_t piece = count < 16 ? count : 16;
+        if (!backend->write(backend->context, sector, piece, zeros)) {
+            return false;
+        }
+        sector += piece;
+        count -= piece;
+    }
+    return true;
+}
+
+/* ATA8-ACS2 7.5.3: blocks of 64 ranges, each of them 48 bits of address and 16 bits of length; length 0 is no range. */
+static uint32_t trim(struct ide_drive *drive, uint32_t blocks, const uint8_t *bytes)
+{
+    for (uint32_t n = 0; n < blocks * (SECTOR_SIZE / 8); n++) {
+        uint64_t range = load_le64(bytes + (size_t)n * 8);
+        uint32_t count = (uint32_t)(range >> 48);
+        if (count != 0 && !discard(drive, range & UINT64_C(0xffffffffffff), count)) {
+            return n / (SECTOR_SIZE / 8);
+        }
+    }
+    return blocks;
+}
+
+static void data_set_management(struct ide_drive *drive)
+{
+    uint32_t blocks = (uint32_t)drive->count[0] | (uint32_t)drive->count[1] << 8;
+
+    if (drive->feature[0] != 0x01 || blocks == 0 || drive->backend->is_readonly) {
+        ide_complete(drive, ERROR_ABRT);
+        return;
+    }
+    drive->power_mode = POWER_ACTIVE;
+    drive->is_medium = true;
+    drive->is_write = true;
+    drive->next = 0; /* counts blocks of ranges */
+    drive->left = blocks;
+    ide_dma_request(drive);
+}
+
 /* ---- DMA ---- */
+
+/* What DMA brought goes to the medium, or says what to discard. */
+static uint32_t take(struct ide_drive *drive, uint32_t count, uint8_t *bytes)
+{
+    return drive->command == CMD_DATA_SET_MANAGEMENT ? trim(drive, count, bytes) : transfer(drive, count, bytes);
+}
 
 void ata_dma(struct ide_drive *drive)
 {
@@ -295,7 +357,7 @@ void ata_dma(struct ide_drive *drive)
         uint32_t good, moved;
         if (drive->is_write) {
             moved = (uint32_t)(ide_dma_move(drive, scratch, (size_t)count * SECTOR_SIZE) / SECTOR_SIZE);
-            good = moved != 0 ? transfer(drive, moved, scratch) : 0;
+            good = moved != 0 ? take(drive, moved, scratch) : 0;
         } else {
             good = transfer(drive, count, scratch);
             moved = (uint32_t)(ide_dma_move(drive, scratch, (size_t)good * SECTOR_SIZE) / SECTOR_SIZE);
@@ -304,6 +366,10 @@ void ata_dma(struct ide_drive *drive)
         drive->next += done;
         drive->left -= done;
         if (drive->is_write ? good < moved : good < count && moved == good) {
+            if (drive->command == CMD_DATA_SET_MANAGEMENT) {
+                ide_complete(drive, ERROR_ABRT);
+                return;
+            }
             fail_transfer(drive);
             return;
         }
@@ -486,8 +552,8 @@ static void identify(struct ide_drive *drive)
     for (unsigned word = 65; word <= 68; word++) {
         put_word(page, word, 120);
     }
-    put_word(page, 80, 0x007e); /* ATA-1 to ATA/ATAPI-6 */
-    put_word(page, 81, 0x0019);
+    put_word(page, 69, 0x4020); /* what is discarded reads as zeros */
+    put_word(page, 80, 0x00fe); /* ATA-1 to ATA/ATAPI-7: guests look for TRIM from 7 on */
     put_word(page, 82, 0x4000 | features); /* NOP */
     put_word(page, 83, 0x4000 | 0x3400);   /* FLUSH CACHE (EXT), 48-bit addresses */
     put_word(page, 84, 0x4000);
@@ -497,6 +563,8 @@ static void identify(struct ide_drive *drive)
     put_word(page, 87, 0x4000);
     put_word(page, 88, modes(drive, 0x3f, 8));
     put_word(page, 93, (drive->unit & 1) == 0 ? 0x600b : 0x6d00); /* 80-conductor cable, jumpers set the number */
+    put_word(page, 105, 1); /* blocks of ranges for DATA SET MANAGEMENT */
+    put_word(page, 169, 1); /* TRIM */
     put_word(page, 255, 0xa5);
     for (unsigned n = 0; n < SECTOR_SIZE - 1; n++) {
         sum = (uint8_t)(sum + page[n]);
@@ -619,6 +687,7 @@ void ata_execute(struct ide_drive *drive)
             ide_dma_request(drive);
         }
         break;
+    case CMD_DATA_SET_MANAGEMENT: data_set_management(drive); break;
     case CMD_READ_VERIFY:
     case CMD_READ_VERIFY_ONCE:
     case CMD_READ_VERIFY_EXT: read_verify(drive); break;

@@ -169,6 +169,28 @@ unsigned nic_multicast_index(const uint8_t *address)
     return index;
 }
 
+/* RFC 1071, 2: words may be summed in any byte order, and many at a time. */
+uint16_t nic_sum(uint32_t sum, const uint8_t *bytes, size_t size)
+{
+    uint64_t swapped = 0;
+
+    for (; size >= 8; size -= 8, bytes += 8) {
+        swapped += (uint64_t)load_le32(bytes) + load_le32(bytes + 4);
+    }
+    for (; size >= 2; size -= 2, bytes += 2) {
+        swapped += load_le16(bytes);
+    }
+    swapped += size != 0 ? *bytes : 0;
+    while (swapped > 0xffff) {
+        swapped = (swapped & 0xffff) + (swapped >> 16);
+    }
+    sum = (sum & 0xffff) + (sum >> 16) + (uint32_t)((swapped & 0xff) << 8 | swapped >> 8);
+    while (sum > 0xffff) {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    return (uint16_t)sum;
+}
+
 bool nic_is_broadcast(const uint8_t *address)
 {
     static const uint8_t ones[NIC_ADDRESS] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};

@@ -17,7 +17,7 @@ enum {
     NIC_PIN_LINK = 0
 };
 
-extern const struct device_class ne2000_class, rtl8029_class;
+extern const struct device_class ne2000_class, rtl8029_class, rtl8139_class, e1000_class;
 extern const struct pin_group nic_inputs[]; /* "link" */
 
 /* CRC-32 of IEEE 802.3, 3.2.9, continued from `crc` (start with 0), as the value that is sent least significant byte first. */
@@ -25,6 +25,9 @@ uint32_t nic_crc32(uint32_t crc, const uint8_t *bytes, size_t size);
 /* The index into a 64-bit multicast filter: the six most significant bits of the CRC register after the destination
  * address (DP8390D, "Multicast address registers"; the RTL8139 has the same). */
 unsigned nic_multicast_index(const uint8_t *address);
+
+/* The Internet's checksum (RFC 1071) before it is inverted: the sum of big-endian words, continued from `sum`. */
+uint16_t nic_sum(uint32_t sum, const uint8_t *bytes, size_t size);
 
 bool nic_is_broadcast(const uint8_t *address);
 static inline bool nic_is_group(const uint8_t *address) { return (address[0] & 1) != 0; }

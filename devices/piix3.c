@@ -28,6 +28,8 @@ enum {
     PIRQ_LINES = 4,
 
     PIN_FERR = SLOT_PINS + ISA_LINES,
+    PIN_HPET, /* and the next: in place of IRQ 0 and 8 */
+    PIN_HPET_LEGACY = PIN_HPET + 2,
     IRQ_FERR = 13,
 };
 
@@ -38,13 +40,16 @@ struct piix3 {
     struct device dev;
     struct pci_function pci;
     struct irq irq[ISA_LINES];
+    struct irq apic[ISA_LINES + PIRQ_LINES];
     struct irq ignne;
     uint32_t slot_levels[SLOT_PINS / 32];
     uint16_t isa_levels;
     bool ferr_level;
     bool has_ferr_irq;
     bool ignne_level;
-    uint8_t pad_[3];
+    bool is_hpet_legacy;
+    uint8_t hpet_levels;
+    uint8_t pad_;
 };
 
 #define S struct piix3
@@ -52,12 +57,15 @@ static const struct field piix3_fields[] = {
     DEVICE_FIELDS(S),
     FIELD_PCI(S),
     WIRED(S, irq, "to the interrupt controllers"),
+    WIRED(S, apic, "to the I/O APIC: the same, and PIRQA to PIRQD"),
     WIRED(S, ignne, "to the processor"),
     FIELD(S, slot_levels, "INTx wires, bit slot * 4 + intx"),
     FIELD(S, isa_levels, "ISA IRQ lines"),
     FIELD(S, ferr_level, "coprocessor error"),
     FIELD(S, has_ferr_irq, "IRQ 13, until port F0h is written"),
     FIELD(S, ignne_level, "port F0h was written, the error is still there"),
+    FIELD(S, is_hpet_legacy, "the HPET has IRQ 0 and 8"),
+    FIELD(S, hpet_levels, "its wires for them"),
     PAD(S, pad_),
     FIELD_END,
 };
@@ -91,7 +99,12 @@ static unsigned pirq_levels(const struct piix3 *isa)
 /* The outputs: ISA lines and routed PIRQs together. */
 static uint32_t irq_levels(const struct piix3 *isa)
 {
-    uint32_t levels = isa->isa_levels | (isa->has_ferr_irq ? UINT32_C(1) << IRQ_FERR : 0);
+    uint32_t isa_levels = isa->isa_levels;
+
+    if (isa->is_hpet_legacy) {
+        isa_levels = (isa_levels & ~UINT32_C(0x101)) | (isa->hpet_levels & 1u) | (isa->hpet_levels & 2u) << 7;
+    }
+    uint32_t levels = isa_levels | (isa->has_ferr_irq ? UINT32_C(1) << IRQ_FERR : 0);
     unsigned pirqs = pirq_levels(isa);
 
     for (unsigned line = 0; line < PIRQ_LINES; line++) {
@@ -110,7 +123,17 @@ static void piix3_update(struct piix3 *isa, uint32_t irqs)
     for (unsigned i = 0; i < ISA_LINES; i++) {
         if ((irqs >> i & 1) != 0) {
             irq_set(&isa->irq[i], (levels >> i & 1) != 0);
+            irq_set(&isa->apic[i], (levels >> i & 1) != 0);
         }
+    }
+}
+
+static void update_pirqs(const struct piix3 *isa)
+{
+    unsigned pirqs = pirq_levels(isa);
+
+    for (unsigned line = 0; line < PIRQ_LINES; line++) {
+        irq_set(&isa->apic[ISA_LINES + line], (pirqs >> line & 1) != 0);
     }
 }
 
@@ -158,12 +181,20 @@ static void piix3_set_input(struct device *dev, unsigned pin, bool level)
         uint32_t *levels = &isa->slot_levels[pin / 32];
         *levels = level ? *levels | bit : *levels & ~bit;
         piix3_update(isa, ROUTABLE_IRQS);
+        update_pirqs(isa);
     } else if (pin < SLOT_PINS + ISA_LINES) {
         uint32_t bit = UINT32_C(1) << (pin - SLOT_PINS);
         isa->isa_levels = (uint16_t)(level ? isa->isa_levels | bit : isa->isa_levels & ~bit);
         piix3_update(isa, bit);
     } else if (pin == PIN_FERR) {
         set_ferr(isa, level);
+    } else if (pin >= PIN_HPET && pin < PIN_HPET_LEGACY) {
+        uint8_t bit = (uint8_t)(1u << (pin - PIN_HPET));
+        isa->hpet_levels = (uint8_t)(level ? isa->hpet_levels | bit : isa->hpet_levels & ~bit);
+        piix3_update(isa, 0x101);
+    } else if (pin == PIN_HPET_LEGACY) {
+        isa->is_hpet_legacy = level;
+        piix3_update(isa, 0x101);
     }
 }
 
@@ -204,6 +235,7 @@ static void piix3_reset(struct device *dev)
     }
     isa->has_ferr_irq = isa->ignne_level = false;
     piix3_update(isa, 0xffff);
+    update_pirqs(isa);
     update_ferr(isa);
 }
 
@@ -211,10 +243,13 @@ static const struct pin_group piix3_inputs[] = {
     { "pirq", 0, SLOT_PINS },
     { "isa", SLOT_PINS, ISA_LINES },
     { "ferr", PIN_FERR, 0 },
+    { "hpet", PIN_HPET, 2 },
+    { "hpet_legacy", PIN_HPET_LEGACY, 0 },
     { NULL, 0, 0 },
 };
 static const struct output piix3_outputs[] = {
     { "irq", offsetof(struct piix3, irq), ISA_LINES },
+    { "apic", offsetof(struct piix3, apic), ISA_LINES + PIRQ_LINES },
     { "ignne", offsetof(struct piix3, ignne), 0 },
     { NULL, 0, 0 },
 };

@@ -126,6 +126,7 @@ const struct field ps2_mouse_fields[] = {
     FIELD(S, is_remote, "remote mode: packets only when asked"),
     FIELD(S, is_wrapping, "wrap mode: echoes bytes"),
     FIELD(S, is_scaling, "2:1 scaling"),
+    FIELD(S, has_announcement, "a packet is to be sent though nothing has moved"),
     PAD(S, pad2_),
     FIELD_END,
 };
@@ -558,7 +559,7 @@ static bool mouse_has_news(const struct ps2_mouse *mouse)
 {
     uint8_t known = mouse->id == ID_EXPLORER ? 0x1f : 0x07;
 
-    return mouse->dx || mouse->dy || (mouse->id != ID_PLAIN && mouse->dz) ||
+    return mouse->has_announcement || mouse->dx || mouse->dy || (mouse->id != ID_PLAIN && mouse->dz) ||
            ((mouse->buttons ^ mouse->sent_buttons) & known);
 }
 
@@ -592,6 +593,7 @@ static void mouse_send_packet(struct ps2_mouse *mouse, bool is_stream)
         mouse->dz = 0;
     }
     mouse->sent_buttons = mouse->buttons;
+    mouse->has_announcement = false;
 }
 
 /* Stream mode: a packet as soon as there is something to tell, but no more than the sample rate allows. */
@@ -634,8 +636,18 @@ void ps2_mouse_move(struct ps2_mouse *mouse, int dx, int dy, int dz, unsigned bu
     mouse->ready(mouse->owner);
 }
 
+void ps2_mouse_announce(struct ps2_mouse *mouse)
+{
+    if (mouse->is_enabled) {
+        mouse->has_announcement = true;
+        mouse_stream(mouse);
+        mouse->ready(mouse->owner);
+    }
+}
+
 static void mouse_forget_movement(struct ps2_mouse *mouse)
 {
+    mouse->has_announcement = false;
     mouse->dx = 0;
     mouse->dy = 0;
     mouse->dz = 0;

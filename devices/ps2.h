@@ -60,7 +60,8 @@ struct ps2_mouse {
     bool is_remote;
     bool is_wrapping;
     bool is_scaling;
-    uint8_t pad2_[3];
+    bool has_announcement;
+    uint8_t pad2_[2];
 };
 extern const struct field ps2_mouse_fields[];
 
@@ -83,5 +84,8 @@ bool ps2_mouse_has_byte(const struct ps2_mouse *mouse);
 uint8_t ps2_mouse_next_byte(struct ps2_mouse *mouse);
 /* Counts moved to the right, downwards and on the wheel towards the user, and the buttons held (MOUSE_ bits). */
 void ps2_mouse_move(struct ps2_mouse *mouse, int dx, int dy, int dz, unsigned buttons);
+
+/* Sends a packet though nothing has moved: the absolute pointing device (machine/vmmouse.c) has something to be fetched. */
+void ps2_mouse_announce(struct ps2_mouse *mouse);
 
 #endif

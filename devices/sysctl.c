@@ -9,6 +9,8 @@
  * remembered), port 92h's password lock and LED bits (remembered). */
 #include "devices/sysctl.h"
 
+#include "devices/backend.h"
+
 enum {
     REG_PORT_B = 0x61,
     REG_PORT_A = 0x92,
@@ -29,12 +31,14 @@ struct sysctl {
     struct device dev;
     struct irq gate2;
     struct irq speaker;
+    struct speaker_sink *sink;
     struct irq a20;
     struct irq reset;
     uint8_t port_a;
     uint8_t port_b;
     bool is_out2_high;
-    uint8_t pad_[5];
+    bool is_heard_high;
+    uint8_t pad_[4];
 };
 
 #define S struct sysctl
@@ -42,20 +46,33 @@ static const struct field sysctl_fields[] = {
     DEVICE_FIELDS(S),
     WIRED(S, gate2, "GATE of PIT counter 2"),
     WIRED(S, speaker, NULL),
+    WIRED(S, sink, "who hears the speaker"),
     WIRED(S, a20, "address line 20 enable"),
     WIRED(S, reset, "processor reset"),
     FIELD(S, port_a, "port 92h: bit 1 A20, bit 0 reset"),
     FIELD(S, port_b, "port 61h, bits 3 to 0"),
     FIELD(S, is_out2_high, "OUT of PIT counter 2"),
+    DERIVED(S, is_heard_high, "what the sink knows"),
     PAD(S, pad_),
     FIELD_END,
 };
 #undef S
 
+static void drive_speaker(struct sysctl *sys)
+{
+    bool level = (sys->port_b & PORT_B_SPEAKER) && sys->is_out2_high;
+
+    irq_set(&sys->speaker, level);
+    if (sys->sink != NULL && level != sys->is_heard_high) {
+        sys->is_heard_high = level;
+        sys->sink->level(sys->sink->context, clock_now(sys->dev.clock), level);
+    }
+}
+
 static void sysctl_update(struct sysctl *sys)
 {
     irq_set(&sys->gate2, (sys->port_b & PORT_B_GATE2) != 0);
-    irq_set(&sys->speaker, (sys->port_b & PORT_B_SPEAKER) && sys->is_out2_high);
+    drive_speaker(sys);
     irq_set(&sys->a20, (sys->port_a & PORT_A_A20) != 0);
     irq_set(&sys->reset, (sys->port_a & PORT_A_RESET) != 0);
 }
@@ -100,7 +117,7 @@ static void sysctl_set_input(struct device *dev, unsigned pin, bool level)
 
     if (pin == 0) {
         sys->is_out2_high = level;
-        irq_set(&sys->speaker, (sys->port_b & PORT_B_SPEAKER) && level);
+        drive_speaker(sys);
     }
 }
 
@@ -111,6 +128,21 @@ static void sysctl_reset(struct device *dev)
     sys->port_a = 0;
     sys->port_b = 0;
     sysctl_update(sys);
+}
+
+/* Property "speaker": a struct speaker_sink; may be left out. */
+static bool sysctl_init(struct device *dev, const struct property *properties, struct error *err)
+{
+    const struct property *speaker = property_find(properties, "speaker");
+
+    (void)err;
+    ((struct sysctl *)dev)->sink = speaker != NULL ? speaker->pointer : NULL;
+    return true;
+}
+
+static void sysctl_loaded(struct device *dev)
+{
+    drive_speaker((struct sysctl *)dev);
 }
 
 static const struct pin_group sysctl_inputs[] = {{"out2", 0, 0}, {NULL, 0, 0}};
@@ -131,6 +163,8 @@ const struct device_class sysctl_class = {
     .inputs = sysctl_inputs,
     .outputs = sysctl_outputs,
     .port_ops = &sysctl_port_ops,
+    .init = sysctl_init,
+    .loaded = sysctl_loaded,
     .reset = sysctl_reset,
     .set_input = sysctl_set_input,
 };

@@ -24,6 +24,9 @@ void vga_describe(struct device *dev, struct screen *screen);
 bool vga_render(struct device *dev, uint32_t *pixels, unsigned stride_pixels, unsigned max_width, unsigned max_height,
                 unsigned *width, unsigned *height);
 
+/* Whether pixels are square: those of VBE modes are, the others fill a 4:3 tube. */
+bool vga_is_square(struct device *dev);
+
 /* Whether the picture may differ from what it was when *stamp was last set here; updates *stamp. Start with 0, which is
  * always out of date. Any number of viewers may each keep a stamp. Costs a few dozen loads when nothing happened. Call
  * it before vga_render(), and between instructions: it asks memory for news of the next store to each visible page. */

@@ -131,7 +131,8 @@ void vga_scan_next(const struct vga *vga, struct vga_scan *scan)
     uint32_t compare = vga->crtc[CR_LINE_COMPARE] | ((vga->crtc[CR_OVERFLOW] >> 4) & 1u) << 8 | ((max_scan >> 6) & 1) << 9;
 
     if (scan->line++ == compare) {
-        scan->row_address = 0;
+        /* Byte panning goes on below the split like dot panning, unless AR10 bit 5 ends both. */
+        scan->row_address = vga->attr[AR_MODE] & AR10_PANNING_COMPAT ? 0 : (vga->crtc[CR_PRESET_ROW] >> 5) & 3u;
         scan->row_scan = 0;
         scan->is_split = true;
         scan->is_repeat = false;

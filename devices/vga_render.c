@@ -255,6 +255,11 @@ bool vga_render(struct device *dev, uint32_t *pixels, unsigned stride_pixels, un
     return true;
 }
 
+bool vga_is_square(struct device *dev)
+{
+    return vga_is_vbe((const struct vga *)(const void *)dev);
+}
+
 /* Whether a page on display was written since the last call, which then looks at all of them anew. */
 static bool collect_writes(struct vga *vga)
 {

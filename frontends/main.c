@@ -5,19 +5,28 @@
 #define _GNU_SOURCE 1 /* ppoll */
 #define _DEFAULT_SOURCE
 #define _XOPEN_SOURCE 700
+#include "frontends/audio.h"
 #include "frontends/curses.h"
+#include "frontends/display.h"
+#include "frontends/gdb_stub.h"
 #include "frontends/host/block.h"
 #include "frontends/host/chardev.h"
 #include "frontends/host/firmware.h"
 #include "frontends/host/memory.h"
+#include "frontends/host/net.h"
 #include "frontends/host/pacer.h"
 #include "frontends/images.h"
+#include "frontends/module.h"
 #include "frontends/monitor.h"
 #include "frontends/mux.h"
 #include "frontends/options.h"
 #include "frontends/profile.h"
 #include "frontends/script.h"
 #include "frontends/session.h"
+#include "frontends/video.h"
+#include "frontends/travel.h"
+#include "machine/tick86_cpu.h"
+#include "machine/tick86_isa.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -28,7 +37,19 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { IDLE_FRAME_NS = 50000000, FRAME_NS = 33000000, POLL_FDS = 8, STOPPED_POLL_MS = 50, VRAM_BYTES = 16 << 20, STATUS_ERROR = 1 };
+enum {
+    FRAME_NS = 33000000,          /* between pictures in the terminal */
+    IDLE_FRAME_NS = 50000000,
+    DISPLAY_FRAME_NS = 16000000,  /* and in a window */
+    DISPLAY_POLL_NS = 8000000,    /* between looks for the window's events */
+    FAST_SLICE_NS = 20000000,     /* fast-forward: guest time and instructions of a slice */
+    FAST_SLICE_INSNS = 2000000,
+    ANSWER_NS = 2000000,
+    POLL_FDS = 12,
+    STOPPED_POLL_MS = 50,
+    VRAM_BYTES = 16 << 20,
+    STATUS_ERROR = 1
+};
 #define VIRTUAL_RTC_SECONDS UINT64_C(1767225600) /* 2026-01-01 00:00:00 UTC */
 
 /* A serial port's output: to its stream, if it has one, and to the script. */
@@ -46,8 +67,13 @@ struct program {
     struct tick86_blob bios, vga_bios, loader;
     struct session session;
     struct pacer pacer;
+    struct net *net; /* NULL: no network card */
     struct curses *curses;
+    const struct display_module *display; /* NULL: curses or nothing */
+    void *display_context;
     struct script *script;
+    struct audio *audio; /* NULL: nobody listens */
+    struct video *video;
     FILE *log;
     FILE *profile; /* NULL: not asked for */
     bool is_log_silent; /* the terminal shows the guest's screen */
@@ -59,11 +85,13 @@ struct program {
     struct chardev *monitor_dev;
     struct chardev *debugcon_dev;
     struct byte_sink debugcon_sink;
+    struct gdb_stub *gdb;
     struct monitor monitor;
     unsigned monitor_greeted; /* connections that have seen the prompt */
     uint64_t last_frame_ns;
     bool has_died;
     bool is_started;
+    struct travel *travel;
 };
 
 static void print_error(const struct error *err)
@@ -117,6 +145,11 @@ static bool is_on_stdio(const char *spec)
     return spec != NULL && (strcmp(spec, "stdio") == 0 || strcmp(spec, "mon:stdio") == 0);
 }
 
+static bool has_window_system(void)
+{
+    return getenv("DISPLAY") != NULL || getenv("WAYLAND_DISPLAY") != NULL;
+}
+
 /* What QEMU's defaults and -nographic mean for who uses the terminal. */
 static bool choose_streams(struct options *options, struct error *err)
 {
@@ -132,13 +165,13 @@ static bool choose_streams(struct options *options, struct error *err)
         }
     }
     users = (unsigned)is_on_stdio(options->serial[0]) + is_on_stdio(options->serial[1]) +
-            is_on_stdio(options->monitor) + is_on_stdio(options->debugcon);
+            is_on_stdio(options->monitor) + is_on_stdio(options->debugcon) + is_on_stdio(options->gdb);
     if (users > 1) {
-        error_set(err, "the terminal is wanted by %u of -serial, -monitor and -debugcon", users);
+        error_set(err, "the terminal is wanted by %u of -serial, -monitor, -debugcon and -gdb", users);
         return error_hint(err, "-serial mon:stdio shares it between a serial port and the monitor");
     }
     bool is_terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
-    if (options->display == DISPLAY_DEFAULT) {
+    if (options->display == DISPLAY_DEFAULT && !has_window_system()) {
         options->display = is_terminal && users == 0 ? DISPLAY_CURSES : DISPLAY_NONE;
     }
     if (options->display == DISPLAY_CURSES) {
@@ -307,6 +340,22 @@ static bool open_streams(struct program *program, struct error *err)
     return true;
 }
 
+static bool open_net(struct program *program, struct error *err)
+{
+    struct options *options = &program->options;
+
+    if (!net_options_finish(&options->net, false, err)) {
+        return false;
+    }
+    if (options->net.nic_count == 0) {
+        return true;
+    }
+    program->net = net_open(&options->net, &program->config, options->dirs, options->dir_count,
+                            options->replay != NULL, err); /* in a replay the frames come from the recording */
+    program->session.net = program->net;
+    return program->net != NULL;
+}
+
 static bool build_machine(struct program *program, struct error *err)
 {
     struct tick86_config *config = &program->config;
@@ -328,24 +377,74 @@ static bool build_machine(struct program *program, struct error *err)
     config->loader_rom = program->loader;
     config->kernel_append = options->append;
     config->debug_exit = options->has_debug_exit;
+    config->speaker = program->audio != NULL ? audio_speaker(program->audio) : NULL;
+    config->vmmouse = options->has_vmmouse;
     config->debug_exit_port = options->debug_exit_port;
     config->rtc_base_seconds = rtc_seconds(options);
     config->random_seed = options->random_seed;
+    config->cpus = options->cpus;
+    config->schedule_seed = options->schedule_seed;
+    config->cpu_model = options->cpu_model;
     pacer_init(&program->pacer, options->is_time_virtual, options->ns_per_insn_q16);
     config->ns_per_insn_q16 = program->pacer.ratio_q16;
     config->use_block_cache = !options->is_slow;
     config->log_sink = put_log;
     config->log_context = program;
     config->log_level = LOG_ERROR;
-    config->ram = host_memory_map(config->ram_bytes, err);
-    config->vram = config->ram != NULL ? host_memory_map(config->vram_bytes, err) : NULL;
+    if (!travel_configure(program->travel, config, err)) {
+        return false;
+    }
+    program->pacer.ratio_q16 = config->ns_per_insn_q16;
+    config->ram = config->ram != NULL ? config->ram : host_memory_map(config->ram_bytes, err);
+    config->vram = config->vram != NULL || config->ram == NULL ? config->vram : host_memory_map(config->vram_bytes, err);
     if (config->vram == NULL) {
         return false;
     }
     program->session.machine = tick86_create(config, err);
     images_relax(&program->images);
+    if (program->session.machine != NULL && program->net != NULL) {
+        net_attach(program->net, program->session.machine);
+    }
     return program->session.machine != NULL &&
            (!options->wants_profile || tick86_profile(program->session.machine, err));
+}
+
+static void add_recorded(struct recorded_file *files, unsigned *count, const char *role, const char *path,
+                         const struct tick86_blob *blob)
+{
+    if (path != NULL && path[0] != '\0' && *count < RECORDED_FILES) {
+        files[*count].blob = blob;
+        snprintf(files[*count].role, sizeof files->role, "%s", role);
+        snprintf(files[*count].path, sizeof files->path, "%s", path);
+        (*count)++;
+    }
+}
+
+/* The machine becomes what a snapshot or a recording says; recording begins. */
+static bool attach_travel(struct program *program, struct error *err)
+{
+    static struct recorded_file files[RECORDED_FILES];
+    const struct session *session = &program->session;
+    unsigned count = 0;
+    char role[24];
+
+    add_recorded(files, &count, "bios", program->bios.name, &program->bios);
+    add_recorded(files, &count, "vga bios", program->vga_bios.name, &program->vga_bios);
+    add_recorded(files, &count, "loader", program->loader.name, &program->loader);
+    add_recorded(files, &count, "kernel", program->images.kernel.name, NULL);
+    for (unsigned n = 0; n < program->images.module_count; n++) {
+        snprintf(role, sizeof role, "module %u", n);
+        add_recorded(files, &count, role, program->images.modules[n].name, NULL);
+        if (access(files[count - 1].path, F_OK) != 0) { /* "FILE ARGUMENTS" */
+            files[count - 1].path[strcspn(files[count - 1].path, " ")] = '\0';
+        }
+    }
+    for (unsigned n = 0; n < TICK86_DISKS + TICK86_FLOPPIES; n++) {
+        snprintf(role, sizeof role, "drive %u", n);
+        add_recorded(files, &count, role,
+                     n < TICK86_DISKS ? session->media_paths[n] : session->floppy_paths[n - TICK86_DISKS], NULL);
+    }
+    return travel_attach(program->travel, &program->session, files, count, err);
 }
 
 /* -d CHANNEL[=LEVEL],... */
@@ -408,6 +507,74 @@ static bool open_files(struct program *program, struct error *err)
     return true;
 }
 
+/* A window or a VNC server. With no -display and a window system that will not have us, the terminal will do. */
+static bool open_display(struct program *program, struct error *err)
+{
+    struct options *options = &program->options;
+    struct error why = {0};
+    bool is_default = options->display == DISPLAY_DEFAULT;
+
+    if (!is_default && options->display != DISPLAY_SDL && options->display != DISPLAY_VNC) {
+        return true;
+    }
+    program->display = module_load(options->display == DISPLAY_VNC ? "vnc" : "sdl", &why);
+    if (program->display != NULL) {
+        program->display_context = program->display->open(&program->session, &options->display_settings, &why);
+    }
+    if (program->display_context != NULL) {
+        return true;
+    }
+    if (!is_default) {
+        *err = why;
+        return why.hint[0] != '\0' && program->display != NULL ? false : error_hint(err, "there are %s", display_list());
+    }
+    program->display = NULL;
+    options->display = DISPLAY_NONE;
+    bool is_terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
+    if (is_terminal && !is_on_stdio(options->serial[0]) && !is_on_stdio(options->serial[1]) &&
+        !is_on_stdio(options->monitor) && !is_on_stdio(options->debugcon)) {
+        options->display = DISPLAY_CURSES;
+    }
+    return true;
+}
+
+static void stopped_outside(void *context, enum tick86_stop stop);
+
+/* Sound and video. */
+static bool open_recorders(struct program *program, struct error *err)
+{
+    const struct options *options = &program->options;
+
+    if (options->audio != NULL) {
+        program->audio = audio_open(options->audio, err);
+        if (program->audio == NULL) {
+            return false;
+        }
+    }
+    if (options->video != NULL) {
+        program->video = video_open(options->video, err);
+        return program->video != NULL;
+    }
+    return true;
+}
+
+static void close_recorders(struct program *program)
+{
+    struct error err = {0};
+
+    if (program->audio != NULL && program->is_started) {
+        audio_finish(program->audio, tick86_now_ns(program->session.machine));
+    }
+    if (!audio_close(program->audio, &err)) {
+        print_error(&err);
+        program->session.exit_status = STATUS_ERROR;
+    }
+    if (!video_close(program->video, &err)) {
+        print_error(&err);
+        program->session.exit_status = STATUS_ERROR;
+    }
+}
+
 static bool start(struct program *program, struct error *err)
 {
     struct options *options = &program->options;
@@ -418,7 +585,8 @@ static bool start(struct program *program, struct error *err)
         return false;
     }
     terminal_catch_signals();
-    if (!open_streams(program, err) || !build_machine(program, err) || !set_log_levels(program, err)) {
+    if (!open_recorders(program, err) || !open_streams(program, err) || !open_net(program, err) || !build_machine(program, err) || !set_log_levels(program, err) ||
+        !attach_travel(program, err)) {
         return false;
     }
     if (options->script != NULL) {
@@ -427,8 +595,19 @@ static bool start(struct program *program, struct error *err)
             return false;
         }
     }
+    program->session.on_stop = stopped_outside;
+    program->session.on_stop_context = program;
+    if (options->gdb != NULL || options->serves_gdb) {
+        program->gdb = gdb_stub_open(options->gdb != NULL ? options->gdb : "tcp::1234", &program->session, err);
+        if (program->gdb == NULL) {
+            return false;
+        }
+    }
     program->session.name = options->name;
     program->session.is_stopped = options->starts_stopped;
+    if (!open_display(program, err)) {
+        return false;
+    }
     if (options->display == DISPLAY_CURSES) {
         program->curses = curses_open(&program->session, err);
         program->is_log_silent = true;
@@ -466,13 +645,23 @@ static void poll_streams(struct program *program)
         monitor_input(&program->monitor, bytes, size);
         chardev_flush(program->monitor_dev);
     }
+    if (program->gdb != NULL) {
+        gdb_stub_poll(program->gdb);
+    }
     if (program->curses != NULL) {
         curses_input(program->curses);
+    }
+    if (program->display != NULL) {
+        program->display->input(program->display_context);
     }
 }
 
 static void update_display(struct program *program, uint64_t now_ns)
 {
+    if (program->display != NULL && now_ns - program->last_frame_ns >= DISPLAY_FRAME_NS) {
+        program->last_frame_ns = now_ns;
+        program->display->update(program->display_context);
+    }
     if (program->curses != NULL && now_ns - program->last_frame_ns >= FRAME_NS) {
         program->last_frame_ns = now_ns;
         curses_update(program->curses);
@@ -484,8 +673,11 @@ static void wait_for_input(struct program *program, uint64_t ns)
 {
     struct pollfd fds[POLL_FDS];
     nfds_t count = 0;
+
+    ns = program->display != NULL && ns > DISPLAY_POLL_NS ? DISPLAY_POLL_NS : ns; /* its events have no descriptor */
     struct timespec limit = {(time_t)(ns / 1000000000), (long)(ns % 1000000000)};
 
+    (void)limit;
     for (unsigned n = 0; n < TICK86_SERIAL_PORTS; n++) {
         /* Bytes that the guest has not taken yet: more would not be read. */
         if (program->serial_dev[n] != NULL && program->mux[n].pending_count < sizeof program->mux[n].pending) {
@@ -495,11 +687,18 @@ static void wait_for_input(struct program *program, uint64_t ns)
     if (program->monitor_dev != NULL) {
         count += chardev_poll_fds(program->monitor_dev, &fds[count]);
     }
+    if (program->gdb != NULL) {
+        count += gdb_stub_poll_fds(program->gdb, &fds[count]);
+    }
     if (program->debugcon_dev != NULL) {
         count += chardev_poll_fds(program->debugcon_dev, &fds[count]);
     }
     if (program->curses != NULL && (program->session.held_count == 0 || program->session.is_stopped)) {
         fds[count++] = (struct pollfd){STDIN_FILENO, POLLIN, 0};
+    }
+    if (program->net != NULL) {
+        net_wait(program->net, fds, count, ns);
+        return;
     }
 #if defined(__linux__)
     ppoll(fds, count, &limit, NULL);
@@ -554,12 +753,41 @@ static void handle_stop(struct program *program, enum tick86_stop stop)
             session_stop(session, "halted with interrupts off");
         }
         break;
+    case STOP_DEBUG:
+        session_stop(session, "breakpoint");
+        session->stop_count++;
+        break;
     default:
         break;
     }
 }
 
+static void stopped_outside(void *context, enum tick86_stop stop) { handle_stop(context, stop); }
+
 static uint64_t smaller(uint64_t a, uint64_t b) { return a < b ? a : b; }
+
+/* Runs, and lets frames pass in between: what answers the guest at once must not wait for the end of the slice. */
+static enum tick86_stop run_machine(struct program *program, uint64_t until, uint64_t insns)
+{
+    struct tick86 *machine = program->session.machine;
+    uint64_t start = tick86_icount(machine), done = 0, took_ns = 0;
+    enum tick86_stop stop;
+    bool goes_on;
+
+    do {
+        uint64_t before = host_now_ns();
+        stop = tick86_run(machine, until, insns - done);
+        uint64_t after = host_now_ns();
+        took_ns += after - before;
+        done = tick86_icount(machine) - start;
+        goes_on = stop == STOP_REQUESTED && program->net != NULL && net_took_stop(program->net) && program->script == NULL;
+        if (goes_on) {
+            net_exchange(program->net, after);
+        }
+    } while (goes_on && done < insns && tick86_now_ns(machine) < until);
+    pacer_ran(&program->pacer, took_ns, done);
+    return stop;
+}
 
 static void run_slice(struct program *program, const struct pacer_step *step)
 {
@@ -568,6 +796,7 @@ static void run_slice(struct program *program, const struct pacer_step *step)
     uint64_t icount = tick86_icount(session->machine);
     uint64_t until = smaller(smaller(step->until_ns, options->stop_ns),
                              smaller(session_next_release(session), session_next_look(session)));
+    until = program->video != NULL ? smaller(until, video_next(program->video)) : until;
     until = program->script != NULL ? smaller(until, script_next(program->script)) : until;
     uint64_t insns = step->max_insns;
 
@@ -577,15 +806,21 @@ static void run_slice(struct program *program, const struct pacer_step *step)
     if (step->sets_ratio) {
         tick86_set_ratio(session->machine, step->ratio_q16);
     }
-    uint64_t before = host_now_ns();
-    enum tick86_stop stop = tick86_run(session->machine, until, insns);
-    pacer_ran(&program->pacer, host_now_ns() - before, tick86_icount(session->machine) - icount);
+    enum tick86_stop stop = run_machine(program, until, insns);
     session_release_due(session);
     session_look_due(session);
+    if (program->audio != NULL) {
+        audio_advance(program->audio, tick86_now_ns(session->machine));
+    }
+    if (program->video != NULL) {
+        video_run(program->video, session->machine);
+    }
     if (program->script != NULL) {
         script_run(program->script);
     }
-    if (!session->wants_quit) {
+    bool was_replay = travel_is_replay(program->travel);
+    travel_poll(program->travel, stop);
+    if (!session->wants_quit && !was_replay) {
         handle_stop(program, stop);
     }
     if (!session->wants_quit && (tick86_icount(session->machine) >= options->stop_insns ||
@@ -599,8 +834,28 @@ static uint64_t idle_until(const struct program *program)
 {
     const struct session *session = &program->session;
 
-    return smaller(smaller(tick86_idle_until_ns(session->machine), program->options.stop_ns),
+    uint64_t script_ns = program->script != NULL ? script_next(program->script) : UINT64_MAX;
+
+    return smaller(smaller(smaller(tick86_idle_until_ns(session->machine), program->options.stop_ns), script_ns),
                    smaller(session_next_release(session), session_next_look(session)));
+}
+
+/* Under -time virtual an idle guest skips time, and would be through all its timeouts before anybody outside can answer: while
+ * somebody might, it waits in real time. */
+static void wait_for_answer(struct program *program, struct pacer_step *step)
+{
+    uint64_t guest_ns = tick86_now_ns(program->session.machine);
+    uint64_t idle_ns = idle_until(program);
+    uint64_t before = host_now_ns();
+
+    if (idle_ns <= guest_ns) {
+        return;
+    }
+    wait_for_input(program, smaller(idle_ns - guest_ns, ANSWER_NS));
+    step->until_ns = guest_ns + smaller(smaller(host_now_ns() - before, idle_ns - guest_ns), ANSWER_NS);
+    if (step->until_ns == guest_ns) {
+        step->until_ns++;
+    }
 }
 
 static void run(struct program *program)
@@ -623,7 +878,14 @@ static void run(struct program *program)
             wait_for_input(program, STOPPED_POLL_MS * UINT64_C(1000000));
             continue;
         }
+        if (program->net != NULL) {
+            net_exchange(program->net, now);
+        }
+        program->pacer.is_virtual = program->options.is_time_virtual || travel_is_replay(program->travel);
         struct pacer_step step = pacer_next(&program->pacer, now, tick86_now_ns(session->machine), idle_until(program));
+        if (program->net != NULL && program->options.is_time_virtual && net_is_live(program->net)) {
+            wait_for_answer(program, &step);
+        }
         if (step.runs) {
             run_slice(program, &step);
         } else {
@@ -657,9 +919,14 @@ static void finish(struct program *program)
     for (unsigned n = 0; n < TICK86_SERIAL_PORTS; n++) {
         chardev_close(program->serial_dev[n]);
     }
+    gdb_stub_close(program->gdb);
     chardev_close(program->monitor_dev);
     chardev_close(program->debugcon_dev);
     curses_close(program->curses);
+    close_recorders(program);
+    if (program->display_context != NULL) {
+        program->display->close(program->display_context);
+    }
     terminal_restore();
     if (session->machine != NULL) {
         const struct options *options = &program->options;
@@ -676,8 +943,14 @@ static void finish(struct program *program)
         }
         write_profile(program);
         session_flush_disks(session);
+        if (!travel_close(program->travel)) {
+            session->exit_status = STATUS_ERROR;
+        }
+        program->travel = NULL;
         tick86_destroy(session->machine);
     }
+    (void)travel_close(program->travel);
+    net_close(program->net);
     script_close(program->script);
     session_close(session);
     host_memory_unmap(program->config.ram, program->config.ram_bytes);
@@ -695,6 +968,23 @@ static void finish(struct program *program)
     }
 }
 
+static void put_stdout(void *context, const char *text)
+{
+    (void)context;
+    fputs(text, stdout);
+}
+
+/* -cpu help: each model with the features it has. */
+static void print_cpu_models(void)
+{
+    char features[2048];
+    const char *name;
+
+    for (size_t n = 0; tick86_cpu_describe(n, &name, features, sizeof features); n++) {
+        printf("%-10s %s\n", name, features);
+    }
+}
+
 int main(int argc, char **argv)
 {
     static struct program program; /* large: lines and buffers of its parts */
@@ -703,6 +993,14 @@ int main(int argc, char **argv)
     if (!options_parse(&program.options, argc, argv, &err)) {
         print_error(&err);
         return STATUS_ERROR;
+    }
+    if (program.options.wants_cpu_help) {
+        print_cpu_models();
+        return fflush(stdout) == 0 ? 0 : STATUS_ERROR;
+    }
+    if (program.options.wants_isa) {
+        tick86_print_isa(put_stdout, NULL);
+        return fflush(stdout) == 0 ? 0 : STATUS_ERROR;
     }
     if (program.options.wants_help || program.options.wants_man || program.options.wants_version) {
         if (program.options.wants_version) {
@@ -714,7 +1012,8 @@ int main(int argc, char **argv)
         }
         return fflush(stdout) == 0 ? 0 : STATUS_ERROR;
     }
-    program.is_started = start(&program, &err);
+    program.travel = travel_prepare(&program.options, argc, argv, &err);
+    program.is_started = program.travel != NULL && start(&program, &err);
     if (program.is_started) {
         run(&program);
     }

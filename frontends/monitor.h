@@ -22,6 +22,7 @@ struct monitor {
     bool is_running; /* the command run has not ended yet; what is typed waits in `typed` */
     char typed[MONITOR_TYPED_MAX];
     size_t typed_count;
+    unsigned seen_stops; /* breakpoints that were shown */
     bool echoes; /* the other side is a terminal in raw mode */
 };
 

@@ -5,6 +5,9 @@
 #define _DEFAULT_SOURCE
 #define _XOPEN_SOURCE 700
 #include "frontends/options.h"
+#include "frontends/audio.h"
+
+#include "machine/tick86_cpu.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -63,13 +66,6 @@ bool options_parse_size(const char *text, uint64_t default_unit, uint64_t *bytes
     return true;
 }
 
-/* One key=value of a comma separated list; a doubled comma stands for one. `*list` moves behind it. */
-struct pair {
-    char key[64];
-    char value[1024];
-    bool has_value;
-};
-
 static bool next_pair(const char **list, struct pair *pair)
 {
     const char *at = *list;
@@ -99,6 +95,11 @@ static bool next_pair(const char **list, struct pair *pair)
     }
     *list = at;
     return true;
+}
+
+bool options_next_pair(const char **list, struct pair *pair)
+{
+    return next_pair(list, pair);
 }
 
 static bool bad_value(const struct row *row, const char *value, const char *hint, struct error *err)
@@ -173,15 +174,53 @@ static bool parse_memory(struct options *options, const struct row *row, const c
 
 static bool parse_cpu(struct options *options, const struct row *row, const char *value, struct error *err)
 {
-    static const char *const same[] = {"pentium2", "pentiumpro", "i686", "qemu32"};
+    (void)row;
+    options->cpu_model = value;
+    options->wants_cpu_help = strcmp(value, "help") == 0;
+    return options->wants_cpu_help || tick86_cpu_check(value, err);
+}
 
-    (void)options;
-    for (size_t n = 0; n < sizeof same / sizeof same[0]; n++) {
-        if (strcmp(value, same[n]) == 0) {
-            return true;
+/* QEMU's topology is taken as far as it gives a number: sockets * cores * threads. */
+static bool parse_smp(struct options *options, const struct row *row, const char *value, struct error *err)
+{
+    static const char hint[] = "1 to 32 processors, such as -smp 4";
+    static const char *const keys[] = {"cpus", "sockets", "cores", "threads", "maxcpus"};
+    uint64_t numbers[5] = {0, 0, 0, 0, 0};
+    struct pair pair;
+    const char *list = value;
+
+    while (next_pair(&list, &pair)) {
+        const char *key = pair.has_value ? pair.key : "cpus", *text = pair.has_value ? pair.value : pair.key;
+        unsigned n = 0;
+        while (n < 5 && strcmp(key, keys[n]) != 0) {
+            n++;
+        }
+        if (n == 5) {
+            return unknown_key(row, &pair, err);
+        }
+        if (!parse_number(text, TICK86_CPUS_MAX, &numbers[n]) || numbers[n] == 0) {
+            return bad_value(row, value, hint, err);
         }
     }
-    return bad_value(row, value, "the nearest there is: -cpu pentium2", err);
+    uint64_t product = (numbers[1] != 0 ? numbers[1] : 1) * (numbers[2] != 0 ? numbers[2] : 1) *
+                       (numbers[3] != 0 ? numbers[3] : 1);
+    uint64_t cpus = numbers[0] != 0 ? numbers[0] : product;
+    if (cpus > TICK86_CPUS_MAX || (product > 1 && product != cpus)) {
+        return bad_value(row, value, product > 1 && product != cpus ? "cpus is sockets * cores * threads" : hint, err);
+    }
+    if (numbers[4] != 0 && numbers[4] != cpus) {
+        return bad_value(row, value, "processors cannot be plugged in later: leave maxcpus out", err);
+    }
+    options->cpus = (unsigned)cpus;
+    return true;
+}
+
+static bool parse_sched(struct options *options, const struct row *row, const char *value, struct error *err)
+{
+    if (strncmp(value, "seed=", 5) != 0 || !parse_number(value + 5, UINT64_MAX, &options->schedule_seed)) {
+        return bad_value(row, value, "use -sched seed=N; seed=0 is equal turns in order", err);
+    }
+    return true;
 }
 
 static bool parse_dir(struct options *options, const struct row *row, const char *value, struct error *err)
@@ -416,6 +455,16 @@ static bool parse_monitor(struct options *options, const struct row *row, const 
     return true;
 }
 
+static bool parse_gdb(struct options *options, const struct row *row, const char *value, struct error *err)
+{
+    if (strncmp(value, "tcp:", 4) != 0 && strncmp(value, "unix:", 5) != 0 && strcmp(value, "stdio") != 0 &&
+        strcmp(value, "pty") != 0) {
+        return bad_value(row, value, "use tcp:[HOST]:PORT, unix:PATH or stdio", err);
+    }
+    options->gdb = value;
+    return true;
+}
+
 static bool parse_debugcon(struct options *options, const struct row *row, const char *value, struct error *err)
 {
     if (!is_chardev(value) || strncmp(value, "mon:", 4) == 0) {
@@ -434,20 +483,105 @@ static bool parse_global(struct options *options, const struct row *row, const c
     return true;
 }
 
+/* What follows the comma of -display sdl. */
+static bool set_window(struct display_settings *settings, const struct row *row, const struct pair *pair, struct error *err)
+{
+    static const char *const scalings[] = {"linear", "nearest", "integer"};
+    uint64_t number;
+
+    if (strcmp(pair->key, "scaling") == 0) {
+        for (unsigned n = 0; n < 3; n++) {
+            if (strcmp(pair->value, scalings[n]) == 0) {
+                settings->scaling = n == 0 ? SCALING_LINEAR : n == 1 ? SCALING_NEAREST : SCALING_INTEGER;
+                return true;
+            }
+        }
+        return bad_value(row, pair->value, "scaling=linear, scaling=nearest or scaling=integer", err);
+    }
+    if (strcmp(pair->key, "zoom") == 0) {
+        if (!parse_number(pair->value, 8, &number) || number == 0) {
+            return bad_value(row, pair->value, "zoom=1 to zoom=8", err);
+        }
+        settings->zoom = (unsigned)number;
+        return true;
+    }
+    if (strcmp(pair->key, "aspect") == 0) {
+        bool keeps = true;
+        bool is_good = parse_on_off(row, pair, &keeps, err);
+        settings->ignores_aspect = !keeps;
+        return is_good;
+    }
+    if (strcmp(pair->key, "full-screen") == 0) {
+        return parse_on_off(row, pair, &settings->is_full_screen, err);
+    }
+    return unknown_key(row, pair, err);
+}
+
+/* HOST:N[,password=TEXT] */
+static bool set_vnc(struct options *options, const struct row *row, const char *value, struct error *err)
+{
+    struct display_settings *settings = &options->display_settings;
+    struct pair pair;
+    const char *list = value;
+    uint64_t number;
+
+    const char *colon = next_pair(&list, &pair) ? strrchr(pair.key, ':') : NULL;
+    if (colon == NULL || pair.has_value || !parse_number(colon + 1, 65535 - 5900, &number)) {
+        return bad_value(row, value, "use vnc=HOST:N[,password=TEXT]; :0 is port 5900 of this machine alone, 0.0.0.0:0 that of all its addresses", err);
+    }
+    settings->vnc_address = copy_text(options, pair.key, strlen(pair.key));
+    while (next_pair(&list, &pair)) {
+        if (strcmp(pair.key, "password") != 0) {
+            return unknown_key(row, &pair, err);
+        }
+        if (strlen(pair.value) == 0 || strlen(pair.value) > 8) {
+            return bad_value(row, "password", "the protocol's passwords have 1 to 8 characters", err);
+        }
+        settings->vnc_password = copy_text(options, pair.value, strlen(pair.value));
+    }
+    options->display = options->display == DISPLAY_DEFAULT ? DISPLAY_VNC : options->display;
+    return true;
+}
+
+static bool parse_vnc(struct options *options, const struct row *row, const char *value, struct error *err)
+{
+    return set_vnc(options, row, value, err);
+}
+
 static bool parse_display(struct options *options, const struct row *row, const char *value, struct error *err)
 {
+    struct pair pair;
+    const char *list = value;
+
+    if (strncmp(value, "vnc=", 4) == 0) {
+        options->display = DISPLAY_VNC;
+        return set_vnc(options, row, value + 4, err);
+    }
+    if (next_pair(&list, &pair) && strcmp(pair.key, "sdl") == 0 && !pair.has_value) {
+        options->display = DISPLAY_SDL;
+        while (next_pair(&list, &pair)) {
+            if (!set_window(&options->display_settings, row, &pair, err)) {
+                return false;
+            }
+        }
+        return true;
+    }
     if (strcmp(value, "none") == 0) {
         options->display = DISPLAY_NONE;
     } else if (strcmp(value, "curses") == 0) {
         options->display = DISPLAY_CURSES;
-    } else if (strcmp(value, "sdl") == 0 || strcmp(value, "vnc") == 0 || strncmp(value, "vnc=", 4) == 0 ||
-               strcmp(value, "gtk") == 0) {
-        error_set(err, "-display %s is not built in yet", value);
-        return error_hint(err, "use -display curses (text screens in the terminal) or -display none");
     } else {
-        return bad_value(row, value, "use -display curses or -display none", err);
+        error_set(err, "-display does not take '%s'", value);
+        return error_hint(err, "there are %s", display_list());
     }
     return true;
+}
+
+static bool parse_audio(struct options *options, const struct row *row, const char *value, struct error *err)
+{
+    (void)row;
+    options->audio = strcmp(value, "none") == 0 ? NULL : value;
+    return audio_check(value, err);
 }
 
 static bool parse_vga(struct options *options, const struct row *row, const char *value, struct error *err)
@@ -465,8 +599,15 @@ static bool parse_device(struct options *options, const struct row *row, const c
     const char *list = value;
     uint64_t number;
 
+    if (strcmp(value, "vmmouse") == 0) {
+        options->has_vmmouse = true;
+        return true;
+    }
+    if (net_is_device(value)) {
+        return net_parse_device(&options->net, value, err);
+    }
     if (!next_pair(&list, &pair) || strcmp(pair.key, "isa-debug-exit") != 0) {
-        return bad_value(row, value, "the only such device is isa-debug-exit[,iobase=PORT][,iosize=N]", err);
+        return bad_value(row, value, "there are e1000, rtl8139, ne2k_pci, ne2k_isa, vmmouse and isa-debug-exit[,iobase=PORT][,iosize=N]", err);
     }
     options->has_debug_exit = true;
     while (next_pair(&list, &pair)) {
@@ -477,6 +618,30 @@ static bool parse_device(struct options *options, const struct row *row, const c
         }
     }
     return true;
+}
+
+static bool parse_nic(struct options *options, const struct row *row, const char *value, struct error *err)
+{
+    (void)row;
+    return net_parse_nic(&options->net, value, err);
+}
+
+static bool parse_netdev(struct options *options, const struct row *row, const char *value, struct error *err)
+{
+    (void)row;
+    return net_parse_netdev(&options->net, value, err);
+}
+
+static bool parse_net(struct options *options, const struct row *row, const char *value, struct error *err)
+{
+    (void)row;
+    return net_parse_net(&options->net, value, err);
+}
+
+static bool parse_object(struct options *options, const struct row *row, const char *value, struct error *err)
+{
+    (void)row;
+    return net_parse_object(&options->net, value, err);
 }
 
 /* Seconds since 1970 of a date and time in UTC. */
@@ -593,6 +758,20 @@ static bool parse_serial_rate(struct options *options, const struct row *row, co
     return true;
 }
 
+/* mem=SIZE|off */
+static bool parse_checkpoints(struct options *options, const struct row *row, const char *value, struct error *err)
+{
+    const char *size = strncmp(value, "mem=", 4) == 0 ? value + 4 : value;
+
+    options->has_checkpoints = true;
+    options->checkpoint_bytes = 0;
+    if (strcmp(value, "off") != 0 && (!options_parse_size(size, UINT64_C(1) << 20, &options->checkpoint_bytes) ||
+                                      options->checkpoint_bytes < UINT64_C(1) << 20)) {
+        return bad_value(row, value, "give the memory for checkpoints, 1M at least, such as mem=256M, or off", err);
+    }
+    return true;
+}
+
 static bool parse_self_check(struct options *options, const struct row *row, const char *value, struct error *err)
 {
     if (strcmp(value, "slow") != 0) {
@@ -617,7 +796,12 @@ static bool parse_profile(struct options *options, const struct row *row, const 
 
 static const struct row rows[] = {
     {"m", "SIZE", parse_memory, 0, 0, "guest RAM, 1M to 64G; a bare number is in mebibytes (default 128M; 512M for bare FILEs)"},
-    {"cpu", "MODEL", parse_cpu, 0, 0, "processor: pentium2 (i686, qemu32 and pentiumpro mean the same)"},
+    {"cpu", "MODEL", parse_cpu, 0, 0,
+     "processor, with features added and taken away: MODEL[,+FEATURE,-FEATURE] (default max); -cpu help lists them"},
+    {"smp", "N", parse_smp, 0, 0, "number of processors, 1 to 32 (default 1); cores=N and the like are taken for their number"},
+    {"sched", "seed=N", parse_sched, 0, 0,
+     "processors take turns of a length and in an order that the seed chooses; the same seed is the same schedule "
+     "(default: equal turns in order)"},
     {"bios", "FILE", parse_text, AT(bios), 0, "system firmware (default: bios-256k.bin of the package seabios)"},
     {"L", "DIR", parse_dir, 0, 0, "look for firmware in DIR first; may be repeated"},
     {"kernel", "FILE", parse_text, AT(kernel), 0, "boot a Linux bzImage or a Multiboot kernel"},
@@ -645,13 +829,29 @@ static const struct row rows[] = {
     {"parallel", "none", parse_parallel, 0, 0, "there is no parallel port"},
     {"monitor", "DEV", parse_monitor, 0, 0, "the monitor: stdio, unix:PATH[,server][,nowait], tcp:HOST:PORT[,server][,nowait], pty, none"},
     {"nographic", NULL, parse_flag, AT(is_nographic), 0, "no display; COM1 and the monitor share the terminal (Ctrl-A h for help)"},
-    {"display", "curses|none", parse_display, 0, 0,
-     "show the text screen in the terminal, or nothing (default: curses on a terminal, else none)"},
+    {"display", "sdl[,scaling=linear|nearest|integer][,zoom=N][,aspect=on|off][,full-screen=on|off]|"
+     "vnc=HOST:N[,password=TEXT]|curses|none", parse_display, 0, 0,
+     "show the screen in a window, to VNC viewers (display N is port 5900 + N; no HOST: this machine alone), as text in the terminal, or "
+     "nothing (default: a window where there is a window system, else curses on a terminal, else none)"},
+    {"vnc", "HOST:N[,password=TEXT]", parse_vnc, 0, 0, "the same as -display vnc="},
+    {"audio", "sdl|wav:FILE|none", parse_audio, 0, 0, "the PC speaker: played, or as a sound file in guest time (default: none)"},
+    {"record-video", "FILE", parse_text, AT(video), 0,
+     "the screen as a film in guest time, made by ffmpeg; a folder (FILE ends in a slash) gets its changes as PNG files"},
     {"vga", "std|none", parse_vga, 0, 0, "video adapter (none: without VGA BIOS)"},
     {"debugcon", "DEV", parse_debugcon, 0, 0, "where bytes written to port 402h go; SeaBIOS logs there. DEV as for -serial"},
     {"global", "isa-debugcon.iobase=0x402", parse_global, 0, 0, "accepted for QEMU command lines; it is so anyway"},
-    {"device", "isa-debug-exit[,iobase=PORT][,iosize=N]", parse_device, 0, 0,
-     "a write of V to PORT (default 0x501) ends tick86 with status (V << 1) | 1"},
+    {"device", "isa-debug-exit[,iobase=PORT][,iosize=N]|vmmouse", parse_device, 0, 0,
+     "vmmouse: VMware's absolute pointing device; isa-debug-exit: a write of V to PORT (default 0x501) ends tick86 with status (V << 1) | 1"},
+    {"device", "e1000|rtl8139|rtl8139c|ne2k_pci|ne2k_isa[,netdev=ID][,mac=MAC][,addr=SLOT][,romfile=FILE][,iobase=PORT][,irq=N]",
+     parse_device, 0, 0, "a network card on the network ID of -netdev"},
+    {"nic", "user|stream|dgram|socket|none[,model=CARD][,mac=MAC][,SETTING=VALUE]...", parse_nic, 0, 0,
+     "a network and a card on it (default model=e1000); settings as for -netdev. none: no network"},
+    {"netdev", "user|stream|dgram|socket|none,id=ID[,SETTING=VALUE]...", parse_netdev, 0, 0,
+     "a network. user: hostfwd=tcp:127.0.0.1:2222-:22, guestfwd=tcp:10.0.2.100:80-tcp:HOST:PORT, tftp=DIR, bootfile=FILE, "
+     "restrict=on, hostloopback=on, net=ADDRESS/BITS, ipv6=off...; stream: server=on, addr.host, addr.port or addr.path; "
+     "dgram: local.host, local.port, remote.host, remote.port. All: capture=FILE writes pcapng (docs/network.md)"},
+    {"net", "none", parse_net, 0, 0, "no network"},
+    {"object", "filter-dump,id=ID,netdev=ID,file=FILE", parse_object, 0, 0, "the same as capture=FILE of that network"},
     {"rtc", "base=utc|localtime|DATE[,clock=vm]", parse_rtc, 0, 0,
      "calendar clock at power-on (default utc; under -time virtual 2026-01-01)"},
     {"seed", "N", parse_seed, 0, 0, "start of the sequence that RDRAND and RDSEED read (default 0)"},
@@ -662,10 +862,21 @@ static const struct row rows[] = {
     {"no-shutdown", NULL, parse_flag, AT(no_shutdown), 0, "stop instead of ending when the guest powers off"},
     {"name", "TEXT", parse_text, AT(name), 0, "name of the machine, shown by the monitor"},
     {"S", NULL, parse_flag, AT(starts_stopped), 0, "do not start; the monitor command cont does"},
+    {"gdb", "DEV", parse_gdb, 0, 0,
+     "serve gdb on tcp:[HOST]:PORT (only on this machine unless HOST says otherwise), unix:PATH or stdio (docs/debugging.md)"},
+    {"s", NULL, parse_flag, AT(serves_gdb), 0, "the same as -gdb tcp::1234"},
     {"d", "CHANNEL[=LEVEL],...", parse_text, AT(log_items), 0,
      "log channels (chips, cpu, all) at level error, guest or trace (default trace)"},
     {"D", "FILE", parse_text, AT(log_path), 0, "log to FILE instead of stderr"},
     {"pidfile", "FILE", parse_text, AT(pidfile), 0, "write the process number to FILE"},
+    {"loadvm", "NAME", parse_text, AT(loadvm), 0,
+     "start from a snapshot: a file, or a name given to savevm; without machine options it is the machine that was saved"},
+    {"record", "FILE[,last=60s][,embed=on]", parse_text, AT(record), 0,
+     "record all input; last: only so much of the past is kept; embed: with the files that the machine depends on"},
+    {"replay", "FILE", parse_text, AT(replay), 0,
+     "run a recording again, checked; status 3 when the run differs"},
+    {"checkpoints", "mem=SIZE|off", parse_checkpoints, 0, 0,
+     "keep a history in so much memory, to go backwards in (default: 256M during a replay, else off)"},
     {"stop-at", "insns=N|time=SECONDS", parse_stop_at, 0, 0, "end after N instructions or SECONDS of guest time, with status 0"},
     {"print-hash", NULL, parse_flag, AT(print_hash), 0, "at the end print icount, guest time and a hash of CPU, RAM and devices"},
     {"self-check", "slow", parse_self_check, 0, 0, "slow: no block cache; the result must be the same"},
@@ -675,6 +886,8 @@ static const struct row rows[] = {
      "wait for what the guest shows, type, click and take pictures as FILE says (docs/script.md); status 0 when all came"},
     {"help", NULL, parse_flag, AT(wants_help), 0, "this list"},
     {"help-man", NULL, parse_flag, AT(wants_man), 0, "this list for the man page"},
+    {"isa", NULL, parse_flag, AT(wants_isa), 0,
+     "print the instructions, the CPUID feature each belongs to and the number of test cases that execute it"},
     {"version", NULL, parse_flag, AT(wants_version), 0, "version"},
 };
 enum { ROWS = sizeof rows / sizeof rows[0] };
@@ -683,11 +896,9 @@ enum { ROWS = sizeof rows / sizeof rows[0] };
 static const struct {
     const char *name, *instead;
 } known_elsewhere[] = {
-    {"smp", NULL},          {"loadvm", NULL},     {"qmp", "monitor"},
-    {"nic", NULL},          {"netdev", NULL},       {"net", NULL},        {"s", NULL},          {"gdb", NULL},
-    {"record", NULL},       {"replay", NULL},       {"machine", NULL},    {"M", NULL},          {"accel", NULL},
-    {"enable-kvm", NULL},   {"usb", NULL},          {"vnc", "display"},   {"sdl", "display"},   {"curses", "display"},
-    {"icount", "time"},     {"chardev", "serial"},  {"mon", "monitor"},   {"audio", NULL},      {"k", NULL},
+    {"qmp", "monitor"},     {"machine", NULL},      {"M", NULL},          {"accel", NULL},
+    {"enable-kvm", NULL},   {"usb", NULL},          {"sdl", "display"},   {"curses", "display"},
+    {"icount", "time"},     {"chardev", "serial"},  {"mon", "monitor"},       {"k", NULL},
     {"daemonize", NULL},    {"fw_cfg", NULL},       {"option-rom", NULL}, {"blockdev", "drive"}, {"dtb", NULL},
     {"full-screen", "display"}, {"startdate", "rtc"}, {"localtime", "rtc"}, {"pflash", "bios"}, {"sda", "hda"},
 };
@@ -813,12 +1024,115 @@ void options_free(struct options *options)
     options->copy_count = 0;
 }
 
+/* ---- what makes the machine ---- */
+
+/* Options that only say how to show, drive or end it. */
+static bool is_about_host(const char *name)
+{
+    static const char *const names[] = {
+        "serial", "parallel", "monitor", "qmp", "nographic", "display", "no-reboot", "no-shutdown", "name", "S", "d", "D",
+        "pidfile", "stop-at", "print-hash", "self-check", "profile", "script", "help", "help-man", "help-isa", "version",
+        "loadvm", "record", "replay", "checkpoints", "checkpoint", "s", "gdb", "vnc", "sdl", "curses", "k", "full-screen",
+        "audio", "audiodev", "plugin", "trace", "report", "isa", "daemonize", "snapshot", "h",
+    };
+
+    for (size_t n = 0; n < sizeof names / sizeof names[0]; n++) {
+        if (strcmp(names[n], name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The option at argv[n], and how many arguments it has. NULL: a bare file. */
+static const struct row *option_at(int argc, char *const *argv, int n, int *count)
+{
+    const char *given = argv[n], *name = given + (given[0] == '-' && given[1] == '-' ? 2 : 1);
+    const char *equals = given[0] == '-' && given[1] == '-' ? strchr(name, '=') : NULL;
+
+    *count = 1;
+    if (given[0] != '-' || given[1] == '\0') {
+        return NULL;
+    }
+    const struct row *row = find_row(name, equals != NULL ? (size_t)(equals - name) : strlen(name));
+    if (row != NULL && row->argument != NULL && equals == NULL && strncmp(row->argument, "[=", 2) != 0 && n + 1 < argc) {
+        *count = 2;
+    }
+    return row;
+}
+
+bool options_make_machine(int argc, char *const *argv)
+{
+    for (int n = 1, count; n < argc; n += count) {
+        const struct row *row = option_at(argc, argv, n, &count);
+        if (row == NULL || !is_about_host(row->name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Appends a value; where `may_be_file` and it, or what is behind "file=" in it, is a file, with its whole path. */
+static bool collect(char **text, size_t *size, const char *value, bool may_be_file)
+{
+    const char *file = strncmp(value, "file=", 5) == 0 ? value + 5 : value;
+    size_t length = file != value ? strcspn(file, ",") : strlen(file);
+    char path[4096], *whole = NULL;
+
+    if (may_be_file && length != 0 && length < sizeof path) {
+        snprintf(path, sizeof path, "%.*s", (int)length, file);
+        whole = strchr(path, '/') != NULL || path[0] != '-' ? realpath(path, NULL) : NULL;
+    }
+    size_t added = (size_t)(file - value) + (whole != NULL ? strlen(whole) + strlen(file + length) : strlen(file)) + 1;
+    char *grown = realloc(*text, *size + added);
+    if (grown != NULL) {
+        snprintf(grown + *size, added, "%.*s%s%s", (int)(file - value), value, whole != NULL ? whole : file,
+                 whole != NULL ? file + length : "");
+        *text = grown;
+        *size += added;
+    }
+    free(whole);
+    return grown != NULL;
+}
+
+char *options_collect(int argc, char *const *argv, size_t *size)
+{
+    char *text = calloc(1, 1);
+    bool is_good = text != NULL;
+
+    *size = 0;
+    for (int n = 1, count; is_good && n < argc; n += count) {
+        const struct row *row = option_at(argc, argv, n, &count);
+        bool is_snapshot = row != NULL && strcmp(row->name, "snapshot") == 0;
+        if (row != NULL && is_about_host(row->name) && !is_snapshot) {
+            continue;
+        }
+        if (row != NULL && strcmp(row->name, "debugcon") == 0) { /* a device, wherever its bytes go */
+            is_good = collect(&text, size, "-debugcon", false) && collect(&text, size, "null", false);
+            continue;
+        }
+        bool names_file = row == NULL || (row->argument != NULL &&
+                                          (strstr(row->argument, "FILE") != NULL || strstr(row->argument, "DIR") != NULL));
+        is_good = collect(&text, size, argv[n], row == NULL) &&
+                  (count == 1 || collect(&text, size, argv[n + 1], names_file));
+    }
+    if (!is_good) {
+        free(text);
+    }
+    return is_good ? text : NULL;
+}
+
+const char *options_keep(struct options *options, const char *text)
+{
+    return copy_text(options, text, strlen(text));
+}
+
 /* ---- help ---- */
 
 static const char *dashes(const struct row *row)
 {
     return strcmp(row->name, "help") == 0 || strcmp(row->name, "version") == 0 || strcmp(row->name, "self-check") == 0 ||
-                   strcmp(row->name, "profile") == 0 || strcmp(row->name, "script") == 0
+                   strcmp(row->name, "profile") == 0 || strcmp(row->name, "isa") == 0 || strcmp(row->name, "script") == 0
                ? "--"
                : "-";
 }

@@ -43,6 +43,7 @@ struct script {
     unsigned fail_count;
     size_t serial_done;     /* bytes of the running serial step that the port has taken */
     struct picture picture;
+    unsigned pointer_x, pointer_y;
     char *screen;           /* SESSION_SCREEN_MAX bytes */
     struct monitor monitor;
     char *said;             /* what the running monitor command printed */
@@ -423,10 +424,32 @@ static void dump_text(struct script *script, const struct step *step)
     }
 }
 
+/* In pixels of the screen. */
+static void point(struct script *script, const struct step *step)
+{
+    struct tick86 *machine = script->session->machine;
+
+    picture_take(&script->picture, machine);
+    if (!tick86_pointer_is_wanted(machine)) {
+        fail(script, "the guest has no driver for the absolute pointer (-device vmmouse)");
+    } else if (step->numbers[0] < 0 || step->numbers[0] >= (long)script->picture.width || step->numbers[1] < 0 ||
+               step->numbers[1] >= (long)script->picture.height) {
+        fail(script, "that is not on the screen");
+    } else {
+        script->pointer_x = (unsigned)(step->numbers[0] * 65535 / (long)(script->picture.width - 1));
+        script->pointer_y = (unsigned)(step->numbers[1] * 65535 / (long)(script->picture.height - 1));
+        tick86_pointer(machine, script->pointer_x, script->pointer_y, 0, script->session->mouse_buttons);
+    }
+}
+
 static void press_buttons(struct script *script, unsigned buttons)
 {
     script->session->mouse_buttons = buttons;
-    tick86_mouse(script->session->machine, 0, 0, 0, buttons);
+    if (tick86_pointer_is_wanted(script->session->machine)) {
+        tick86_pointer(script->session->machine, script->pointer_x, script->pointer_y, 0, buttons);
+    } else {
+        tick86_mouse(script->session->machine, 0, 0, 0, buttons);
+    }
 }
 
 static void snapshot(struct script *script, const struct step *step)
@@ -475,6 +498,10 @@ static bool act(struct script *script, struct step *step, uint64_t *wait_ns)
     case STEP_MOUSE:
         tick86_mouse(session->machine, (int)step->numbers[0], (int)step->numbers[1], (int)step->numbers[2],
                      session->mouse_buttons);
+        *wait_ns = CLICK_HOLD_MS * NS_PER_MS;
+        return true;
+    case STEP_MOUSE_TO:
+        point(script, step);
         *wait_ns = CLICK_HOLD_MS * NS_PER_MS;
         return true;
     case STEP_BUTTONS:
@@ -536,6 +563,7 @@ static bool is_over(struct script *script, const struct step *step)
         return !typing_is_busy(&script->session->typing);
     case STEP_KEY:
     case STEP_MOUSE:
+    case STEP_MOUSE_TO:
     case STEP_BUTTONS:
     case STEP_SLEEP:
         return is_late;

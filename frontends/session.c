@@ -2,6 +2,8 @@
 #define _DEFAULT_SOURCE
 #include "frontends/session.h"
 #include "frontends/host/block.h"
+#include "frontends/symbols.h"
+#include "machine/tick86_debug.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +21,9 @@ void session_stop(struct session *session, const char *why)
 
 void session_cont(struct session *session)
 {
+    if (session->is_stopped) {
+        tick86_debug_resume(session->machine);
+    }
     session->is_stopped = false;
     session->why_stopped = NULL;
 }
@@ -153,7 +158,7 @@ bool session_change_medium(struct session *session, unsigned drive, const char *
     }
     block_close(session->media[drive]);
     session->media[drive] = medium;
-    session->media_paths[drive] = NULL;
+    session->media_paths[drive] = path != NULL ? block_path(block_image_of(medium)) : NULL;
     return true;
 }
 
@@ -170,7 +175,7 @@ bool session_change_floppy(struct session *session, unsigned drive, const char *
     }
     block_close(session->floppies[drive]);
     session->floppies[drive] = medium;
-    session->floppy_paths[drive] = NULL;
+    session->floppy_paths[drive] = path != NULL ? block_path(block_image_of(medium)) : NULL;
     return true;
 }
 
@@ -186,6 +191,8 @@ void session_flush_disks(struct session *session)
 
 void session_close(struct session *session)
 {
+    symbols_destroy(session->symbols);
+    session->symbols = NULL;
     typing_cancel(session);
     for (unsigned n = 0; n < TICK86_DISKS; n++) {
         block_close(session->media[n]);

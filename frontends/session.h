@@ -10,8 +10,14 @@
 
 enum { SESSION_KEYS = 32, SESSION_TEXT_MAX = 160, SESSION_SCREEN_MAX = 128 * 1024 };
 
+struct net;
+struct travel;
+
 struct session {
     struct tick86 *machine;
+    struct net *net; /* NULL: no network card */
+    struct travel *travel; /* snapshots, recordings, history; NULL: none of that */
+    bool has_debugger;     /* who stops the machine wants it to stay */
     const char *name;
     bool is_stopped;       /* by -S, stop, or the end of the guest */
     const char *why_stopped;
@@ -23,7 +29,14 @@ struct session {
     const char *floppy_paths[TICK86_FLOPPIES];
     bool is_cdrom[TICK86_DISKS];
     unsigned mouse_buttons;
+    /* What main does when the machine has stopped by itself, for those who step it. */
+    void (*on_stop)(void *context, enum tick86_stop stop);
+    void *on_stop_context;
+    struct symbols *symbols; /* owned; NULL: none */
+    unsigned cpu;            /* that the monitor looks at */
+    unsigned stop_count;     /* at breakpoints */
     uint64_t resets;
+    bool is_fast;          /* fast-forward: not held back to the wall clock */
     /* Keys to be released when guest time comes. */
     struct {
         enum key_code key;

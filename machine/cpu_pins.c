@@ -3,11 +3,12 @@
  *
  * Inputs: "intr", "nmi"; "a20_kbc" and "a20_fast", of which one is enough to let address line 20 pass (PIIX3, 82371SB,
  * 2.5.5.2, "A20M#"); "reset0" to "reset3", "poweroff" and "debug_exit", whose rises are remembered until the machine
- * takes them; "ignne". Outputs "powerbtn" and "ferr". Property "machine" (pointer to struct tick86).
+ * takes them; "ignne". Outputs "powerbtn", "ferr" and "extint". Property "machine" (pointer to struct tick86).
  * Not implemented: SMI#, STPCLK#, INIT# apart from RESET#. */
 #include "machine/cpu_pins.h"
 
 #include "machine/machine.h"
+#include "machine/processors.h"
 
 enum {
     PIN_INTR,
@@ -26,6 +27,7 @@ struct cpu_pins {
     struct tick86 *machine;
     struct irq powerbtn;
     struct irq ferr;
+    struct irq extint;
     uint32_t levels;   /* bit n: pin n is high */
     uint32_t requests; /* enum pins_request */
 };
@@ -36,6 +38,7 @@ static const struct field cpu_pins_fields[] = {
     WIRED(S, machine, "the processors"),
     WIRED(S, powerbtn, "power button"),
     WIRED(S, ferr, "coprocessor error"),
+    WIRED(S, extint, "INTR, for the I/O APIC"),
     FIELD(S, levels, "INTR, NMI, A20 of 8042 and port 92h, power off, debug exit, IGNNE#, four resets"),
     FIELD(S, requests, "1 debug exit, 2 power off, 4 reset; not taken yet"),
     FIELD_END,
@@ -57,10 +60,11 @@ static void cpu_pins_set_input(struct device *dev, unsigned pin, bool level)
     pins->levels = level ? pins->levels | bit : pins->levels & ~bit;
     switch (pin) {
     case PIN_INTR:
-        cpu_set_intr(pins->machine->cpus[0], level);
+        processors_set_intr(pins->machine, level);
+        irq_set(&pins->extint, level);
         break;
     case PIN_NMI:
-        cpu_set_nmi(pins->machine->cpus[0], level);
+        processors_set_nmi(pins->machine, level);
         break;
     case PIN_A20_KBC:
     case PIN_A20_FAST:
@@ -137,8 +141,9 @@ void cpu_pins_pulse_nmi(struct device *dev)
 {
     const struct cpu_pins *pins = (const struct cpu_pins *)(const void *)dev;
 
-    cpu_set_nmi(pins->machine->cpus[0], true);
-    cpu_set_nmi(pins->machine->cpus[0], (pins->levels >> PIN_NMI & 1) != 0);
+    processors_set_nmi(pins->machine, false);
+    processors_set_nmi(pins->machine, true);
+    processors_set_nmi(pins->machine, (pins->levels >> PIN_NMI & 1) != 0);
 }
 
 static const struct pin_group cpu_pins_inputs[] = {
@@ -155,6 +160,7 @@ static const struct pin_group cpu_pins_inputs[] = {
 static const struct output cpu_pins_outputs[] = {
     { "powerbtn", offsetof(struct cpu_pins, powerbtn), 0 },
     { "ferr", offsetof(struct cpu_pins, ferr), 0 },
+    { "extint", offsetof(struct cpu_pins, extint), 0 },
     { NULL, 0, 0 },
 };
 

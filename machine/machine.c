@@ -9,15 +9,18 @@
 #include "devices/fw_cfg.h"
 #include "devices/i440fx.h"
 #include "devices/i8042.h"
-#include "devices/i8259.h"
 #include "devices/i82077.h"
 #include "devices/ide.h"
 #include "devices/isa_debug_exit.h"
 #include "devices/mc146818.h"
 #include "devices/ns16550.h"
 #include "machine/cpu_pins.h"
+#include "machine/debug.h"
+#include "machine/history.h"
 #include "machine/kernel_loader.h"
+#include "machine/processors.h"
 #include "machine/serial_input.h"
+#include "machine/tick86_cpu.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,24 +42,6 @@ enum {
 
 /* ---- what the processor and the clock ask of the board ---- */
 
-static int acknowledge(void *context)
-{
-    const struct processor *processor = context;
-    struct tick86 *machine = processor->machine;
-
-    return i8259_acknowledge(machine->chips[PC_PIC0], machine->chips[PC_PIC1]);
-}
-
-/* A board has one FERR# line, that of the first processor (Intel MultiProcessor Specification 1.4, 3.6.1). */
-static void drive_ferr(void *context, bool level)
-{
-    const struct processor *processor = context;
-
-    if (processor->number == 0) {
-        cpu_pins_drive_ferr(processor->machine->chips[PC_PINS], level);
-    }
-}
-
 static uint64_t retired(void *context)
 {
     const struct tick86 *machine = context;
@@ -74,14 +59,6 @@ static void deadline_is_sooner(void *context)
     }
 }
 
-/* PAUSE. */
-static void spin(void *context)
-{
-    const struct processor *processor = context;
-
-    schedule_end_turn(processor->machine);
-}
-
 /* `context` is any processor. */
 static void map_changed(void *context)
 {
@@ -92,6 +69,34 @@ static void map_changed(void *context)
         cpu_map_changed(cpu);
         cpu = cpu_next_peer(cpu);
     } while (cpu != first);
+}
+
+static void flags_cleared(void *context)
+{
+    struct cpu *first = context;
+    struct cpu *cpu = first;
+
+    do {
+        cpu_revoke_writes(cpu);
+        cpu = cpu_next_peer(cpu);
+    } while (cpu != first);
+}
+
+static void put_byte(void *context, uint8_t byte)
+{
+    const struct sink_front *sink = context;
+
+    if (!history_is_in_past(sink->machine)) { /* what was said once is not said again */
+        sink->inner->put(sink->inner->context, byte);
+    }
+}
+
+static struct byte_sink *front_sink(struct tick86 *machine, unsigned n, struct byte_sink *inner)
+{
+    struct sink_front *sink = &machine->sinks[n];
+
+    *sink = (struct sink_front){ { sink, put_byte }, inner, machine };
+    return inner != NULL ? &sink->front : NULL;
 }
 
 /* ---- creation ---- */
@@ -178,35 +183,29 @@ static bool create_memories(struct tick86 *machine, const struct tick86_config *
     return nics_create_roms(machine, config, ident, err);
 }
 
-static bool create_cpus(struct tick86 *machine, const struct tick86_config *config, struct error *err)
+bool tick86_cpu_check(const char *text, struct error *err)
+{
+    struct cpu_model model;
+
+    return cpu_model_parse(text, &model, err);
+}
+
+bool tick86_cpu_describe(size_t n, const char **name, char *features, size_t size)
+{
+    return cpu_model_describe(n, name, features, size);
+}
+
+static bool create_processors(struct tick86 *machine, const struct tick86_config *config, struct error *err)
 {
     struct memory *memories[] = { &machine->ram, &machine->vram, &machine->bios, &machine->vga_bios };
-    unsigned count = config->cpus != 0 ? config->cpus : 1;
 
-    for (unsigned n = 0; n < count; n++) {
-        machine->processors[n] = (struct processor){ .machine = machine, .number = n };
-        struct cpu_board board = { .context = &machine->processors[n],
-                                   .acknowledge = acknowledge,
-                                   .ferr = drive_ferr,
-                                   .spin = count > 1 ? spin : NULL,
-                                   .is_application = n != 0,
-                                   .space = machine->space,
-                                   .ports = machine->ports,
-                                   .clock = &machine->clock,
-                                   .log = &machine->log };
-        struct cpu *cpu = cpu_create(&board, config->use_block_cache, err);
-        if (cpu == NULL) {
-            return false;
-        }
-        machine->cpus[machine->cpu_count++] = cpu;
-        cpu_seed_random(cpu, config->random_seed + n * UINT64_C(0x9e3779b97f4a7c15));
-        cpu_join(cpu, machine->cpus[0]);
+    if (!processors_create(machine, config, err)) {
+        return false;
     }
-    schedule_init(machine, config->schedule_seed);
     for (unsigned n = 0; n < sizeof memories / sizeof memories[0]; n++) {
         /* Both callbacks of a memory get one context, which the CPU sets again when it finds code. */
         memories[n]->code_written_context = machine->cpus[0];
-        memories[n]->flags_cleared = map_changed;
+        memories[n]->flags_cleared = flags_cleared;
     }
     for (unsigned n = 0; n < TICK86_NICS; n++) {
         machine->nics[n].rom.code_written_context = machine->cpus[0];
@@ -218,7 +217,8 @@ static bool create_cpus(struct tick86 *machine, const struct tick86_config *conf
 
 static bool is_on_board(const struct tick86_config *config, unsigned chip)
 {
-    return (chip != PC_DEBUGCON || config->debugcon != NULL) && (chip != PC_DEBUG_EXIT || config->debug_exit);
+    return (chip != PC_DEBUGCON || config->debugcon != NULL) && (chip != PC_DEBUG_EXIT || config->debug_exit) &&
+           (chip != PC_VMMOUSE || config->vmmouse);
 }
 
 /* Properties that mean the same to every chip. */
@@ -230,6 +230,7 @@ static unsigned common_properties(struct tick86 *machine, const struct tick86_co
     unsigned count = 0;
 
     properties[count++] = (struct property){ .name = "machine", .pointer = machine };
+    properties[count++] = (struct property){ .name = "apic_bus", .pointer = &machine->apic_bus };
     properties[count++] = (struct property){ .name = "ram", .pointer = &machine->ram };
     properties[count++] = (struct property){ .name = "bios", .pointer = &machine->bios };
     properties[count++] = (struct property){ .name = "vram", .pointer = &machine->vram };
@@ -274,6 +275,9 @@ static unsigned own_properties(struct tick86 *machine, const struct tick86_confi
     struct property *own = &properties[0];
 
     switch (chip) {
+    case PC_FW_CFG:
+        *own = (struct property){ .name = "cpus", .number = machine->cpu_count };
+        return 1;
     case PC_PIC0:
         *own = (struct property){ .name = "is_master", .number = 1 };
         return 1;
@@ -287,6 +291,12 @@ static unsigned own_properties(struct tick86 *machine, const struct tick86_confi
     case PC_COM1_INPUT:
     case PC_COM2_INPUT:
         *own = (struct property){ .name = "port", .pointer = machine->chips[chip - PC_COM1_INPUT + PC_COM1] };
+        return 1;
+    case PC_SYSCTL:
+        *own = (struct property){ .name = "speaker", .pointer = config->speaker };
+        return 1;
+    case PC_VMMOUSE:
+        *own = (struct property){ .name = "kbc", .pointer = machine->chips[PC_KBC] };
         return 1;
     case PC_DEBUGCON:
         *own = (struct property){ .name = "sink", .pointer = config->debugcon };
@@ -317,7 +327,12 @@ static bool create_chips(struct tick86 *machine, const struct tick86_config *con
             return false;
         }
     }
-    return pc_wire(machine->chips, exit_port, err) && nics_create(machine, config, &surroundings, err);
+    if (!processors_create_apics(machine, &surroundings, err) ||
+        !pc_wire(machine->chips, machine->chip_regions, exit_port, err)) {
+        return false;
+    }
+    processors_connect(machine);
+    return nics_create(machine, config, &surroundings, err);
 }
 
 /* ---- what the firmware is told ---- */
@@ -355,7 +370,8 @@ static bool add_firmware_files(struct tick86 *machine, const struct tick86_confi
 {
     struct device *fw_cfg = machine->chips[PC_FW_CFG];
     uint64_t low = i440fx_low_memory(config->ram_bytes);
-    struct acpi_config acpi = { .low_ram_bytes = low, .has_serial = { true, true }, .has_keyboard = true };
+    struct acpi_config acpi = { .low_ram_bytes = low, .has_serial = { true, true }, .has_keyboard = true,
+                                .processors = machine->cpu_count };
 
     if (!fw_cfg_add_e820(fw_cfg, low, config->ram_bytes - low, err) || !acpi_tables_add(fw_cfg, &acpi, err)) {
         return false;
@@ -422,12 +438,12 @@ static bool build(struct tick86 *machine, const struct tick86_config *config, st
     if (machine->space == NULL || machine->ports == NULL) {
         return error_set(err, "out of memory for the machine");
     }
-    if (!create_memories(machine, config, err) || !create_cpus(machine, config, err) ||
+    if (!create_memories(machine, config, err) || !create_processors(machine, config, err) ||
         !create_chips(machine, config, err) || !add_firmware_files(machine, config, err)) {
         return false;
     }
     fill_cmos(machine, config);
-    tick86_reset(machine); /* again, now that the wires lead somewhere */
+    machine_reset(machine); /* again, now that the wires lead somewhere */
     return true;
 }
 
@@ -441,14 +457,21 @@ struct tick86 *tick86_create(const struct tick86_config *config, struct error *e
         error_set(err, "out of memory for the machine");
         return NULL;
     }
-    machine->dead_since_ns = CLOCK_NEVER;
+    machine->run.dead_since_ns = CLOCK_NEVER;
+    struct tick86_config own = *config;
+    media_init(machine, &own);
+    for (unsigned n = 0; n < TICK86_SERIAL_PORTS; n++) {
+        own.serial[n] = front_sink(machine, n, config->serial[n]);
+    }
+    own.debugcon = front_sink(machine, TICK86_SERIAL_PORTS, config->debugcon);
     log_init(&machine->log, config->log_sink, config->log_context, config->log_level);
     clock_init(&machine->clock, config->ns_per_insn_q16 != 0 ? config->ns_per_insn_q16 : ONE_NS_AN_INSN, retired,
                deadline_is_sooner, machine);
-    if (!build(machine, config, err)) {
+    if (!build(machine, &own, err)) {
         tick86_destroy(machine);
         return NULL;
     }
+    dirty_init(machine);
     return machine;
 }
 
@@ -457,14 +480,16 @@ void tick86_destroy(struct tick86 *machine)
     if (machine == NULL) {
         return;
     }
+    tick86_history_stop(machine);
+    dirty_free(machine);
+    input_list_free(&machine->gate.queue);
     for (unsigned chip = PC_CHIPS; chip-- > 0;) {
         device_destroy(machine->chips[chip]);
     }
+    debug_destroy(machine);
     space_destroy(machine->space);
     ports_destroy(machine->ports);
-    for (unsigned n = 0; n < machine->cpu_count; n++) {
-        cpu_destroy(machine->cpus[n]);
-    }
+    processors_destroy(machine);
     memory_destroy(&machine->ram);
     memory_destroy(&machine->vram);
     memory_destroy(&machine->bios);
@@ -523,12 +548,12 @@ static bool wait_for_event(struct tick86 *machine, uint64_t until_ns)
     uint64_t target = next < until_ns ? next : until_ns;
 
     if (can_be_woken(machine)) {
-        machine->dead_since_ns = CLOCK_NEVER;
+        machine->run.dead_since_ns = CLOCK_NEVER;
     } else {
-        if (machine->dead_since_ns == CLOCK_NEVER) {
-            machine->dead_since_ns = now;
+        if (machine->run.dead_since_ns == CLOCK_NEVER) {
+            machine->run.dead_since_ns = now;
         }
-        uint64_t end = machine->dead_since_ns + NS_PER_SECOND;
+        uint64_t end = machine->run.dead_since_ns + NS_PER_SECOND;
         if (now >= end) {
             return false;
         }
@@ -554,7 +579,10 @@ static void run_slice(struct tick86 *machine, uint64_t until_ns, uint64_t insns)
     uint64_t deadline = smaller(smaller(clock_next_deadline(&machine->clock), schedule_turn_end(machine)), until_ns);
     uint64_t count = smaller(smaller(insns, SLICE_MAX), clock_insns_until(&machine->clock, deadline));
 
-    machine->dead_since_ns = CLOCK_NEVER;
+    if (machine->debug != NULL) {
+        count = debug_limit(machine, count);
+    }
+    machine->run.dead_since_ns = CLOCK_NEVER;
     machine->is_running = true;
     cpu_run(machine->cpu, (uint32_t)count);
     machine->is_running = false;
@@ -566,20 +594,38 @@ enum tick86_stop tick86_run(struct tick86 *machine, uint64_t until_ns, uint64_t 
     uint64_t end = max_insns < UINT64_MAX - start ? start + max_insns : UINT64_MAX;
     enum tick86_stop stop;
 
+    if (machine->debug != NULL) {
+        debug_before_run(machine);
+    }
     for (;;) {
         clock_run_due(&machine->clock);
+        if (machine->debug != NULL && debug_take_stop(machine)) {
+            return STOP_DEBUG;
+        }
         if (take_stop(machine, &stop)) {
             return stop;
+        }
+        if (input_apply_due(machine)) {
+            continue;
+        }
+        if (machine->debug != NULL && debug_step_is_done(machine)) {
+            return STOP_BUDGET;
         }
         if (machine_icount(machine) >= end || clock_now(&machine->clock) >= until_ns) {
             return STOP_BUDGET;
         }
+        uint64_t pause_ns = until_ns, pause = end;
+        history_step(machine, &pause);
+        pause_ns = smaller(pause_ns, history_pause_ns(machine));
+        if (!input_limit(machine, &pause_ns, &pause)) {
+            return STOP_MISSED;
+        }
         if (!schedule_pick(machine)) {
-            if (!wait_for_event(machine, until_ns)) {
+            if (!wait_for_event(machine, pause_ns)) {
                 return STOP_DEAD;
             }
         } else {
-            run_slice(machine, until_ns, end - machine_icount(machine));
+            run_slice(machine, pause_ns, pause - machine_icount(machine));
         }
     }
 }
@@ -629,9 +675,9 @@ uint32_t tick86_debug_exit_value(const struct tick86 *machine)
     return dev != NULL ? isa_debug_exit_value(dev) : 0;
 }
 
-/* ---- inputs ---- */
+/* ---- reset and load ---- */
 
-void tick86_reset(struct tick86 *machine)
+void machine_reset(struct tick86 *machine)
 {
     space_begin(machine->space);
     for (unsigned chip = 0; chip < PC_CHIPS; chip++) {
@@ -649,68 +695,40 @@ void tick86_reset(struct tick86 *machine)
     cpu_pins_take(machine->chips[PC_PINS], REQUEST_DEBUG_EXIT | REQUEST_POWEROFF | REQUEST_RESET);
 }
 
-void tick86_power_button(struct tick86 *machine)
+void machine_loaded(struct tick86 *machine)
 {
-    cpu_pins_press_power(machine->chips[PC_PINS]);
+    for (unsigned n = 0; n < machine->cpu_count; n++) {
+        cpu_loaded(machine->cpus[n]);
+    }
+    schedule_loaded(machine);
 }
 
-void tick86_nmi(struct tick86 *machine)
+void machine_revoke_writes(struct tick86 *machine)
 {
-    cpu_pins_pulse_nmi(machine->chips[PC_PINS]);
-}
-
-void tick86_key(struct tick86 *machine, enum key_code key, bool pressed)
-{
-    i8042_key(machine->chips[PC_KBC], key, pressed);
-}
-
-void tick86_mouse(struct tick86 *machine, int dx, int dy, int dz, unsigned buttons)
-{
-    i8042_mouse(machine->chips[PC_KBC], dx, dy, dz, buttons);
-}
-
-size_t tick86_serial_input(struct tick86 *machine, unsigned port, const uint8_t *bytes, size_t size)
-{
-    BUG_ON(port >= TICK86_SERIAL_PORTS);
-    return serial_input_put(machine->chips[PC_COM1_INPUT + port], bytes, size);
-}
-
-void tick86_serial_break(struct tick86 *machine, unsigned port)
-{
-    BUG_ON(port >= TICK86_SERIAL_PORTS);
-    ns16550_receive_break(machine->chips[PC_COM1 + port]);
-}
-
-void tick86_set_ratio(struct tick86 *machine, uint64_t ns_per_insn_q16)
-{
-    clock_set_ratio(&machine->clock, ns_per_insn_q16 == 0 ? 1 : smaller(ns_per_insn_q16, RATIO_MAX));
-}
-
-bool tick86_change_medium(struct tick86 *machine, unsigned drive, struct block_backend *backend, bool force,
-                          struct error *err)
-{
-    return piix3_ide_set_medium(machine->chips[PC_IDE], drive, backend, force, err);
-}
-
-bool tick86_change_floppy(struct tick86 *machine, unsigned drive, struct block_backend *backend, struct error *err)
-{
-    return i82077_set_medium(machine->chips[PC_FDC], drive, backend, err);
+    for (unsigned n = 0; n < machine->cpu_count; n++) {
+        cpu_revoke_writes(machine->cpus[n]);
+    }
 }
 
 /* ---- hash ---- */
 
-/* The processor without what depends on how it got here: flags that were not computed yet, and notes to itself. */
+void machine_canonical_cpu(const struct cpu *cpu, struct cpu *copy)
+{
+    *copy = *cpu;
+    copy->flags_result = cpu_get_eflags(cpu);
+    copy->flags_x = 0;
+    copy->pending &= PENDING_DEBUG;
+    if (copy->shadow_icount != cpu_icount(cpu)) {
+        copy->shadow_icount = ~UINT64_C(0);
+        copy->shadow_is_mov_ss = false;
+    }
+}
+
 static uint64_t hash_cpu(const struct cpu *cpu, uint64_t seed)
 {
-    struct cpu copy = *cpu;
+    struct cpu copy;
 
-    copy.flags_result = cpu_get_eflags(cpu);
-    copy.flags_x = 0;
-    copy.pending &= PENDING_DEBUG;
-    if (copy.shadow_icount != cpu_icount(cpu)) {
-        copy.shadow_icount = ~UINT64_C(0);
-        copy.shadow_is_mov_ss = false;
-    }
+    machine_canonical_cpu(cpu, &copy);
     return state_hash(cpu_fields, &copy, seed);
 }
 

@@ -1,17 +1,18 @@
 /* nics.c - network cards: creation and placement, and the plug where frames come and go; see nics.h.
  *
- * What the guest sends leaves at once. What arrives is an input at the current instruction count (tick86_net_input); a card
+ * What the guest sends leaves at once. What arrives is an input (input.c); a card
  * that cannot take it refuses, so that nothing is queued here and nothing is lost: whoever sends has to wait, as behind a
  * switch with flow control (IEEE 802.3x). Frames take no time on the wire. */
 #include "machine/nics.h"
 
 #include "devices/nic.h"
+#include "machine/history.h"
 #include "machine/machine.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROM_UNIT = 2048, ROM_MAX = 0x100000, ISA_PORT = 0x300, ISA_PORTS = 32, ISA_IRQ = 9, LINK_PIN = 0 };
+enum { ROM_UNIT = 2048, ROM_MAX = 0x100000, ISA_PORT = 0x300, ISA_PORTS = 32, ISA_IRQ = 5, LINK_PIN = 0 };
 
 /* IRQ lines of an ISA bus that a card can pull. */
 static const uint16_t isa_irqs = 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 9 | 1 << 10 | 1 << 11 | 1 << 12 | 1 << 14 | 1 << 15;
@@ -19,6 +20,9 @@ static const uint16_t isa_irqs = 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 
 static const struct device_class *class_of(enum tick86_nic_model model)
 {
     switch (model) {
+    case NIC_E1000: return &e1000_class;
+    case NIC_RTL8139:
+    case NIC_RTL8139C: return &rtl8139_class;
     case NIC_NE2K_PCI: return &rtl8029_class;
     case NIC_NE2K_ISA: return &ne2000_class;
     default: return NULL;
@@ -31,8 +35,8 @@ static void send(void *context, const uint8_t *frame, size_t size)
 {
     struct nic_slot *slot = context;
 
-    if (size == 0 || size > PACKET_MAX) {
-        return;
+    if (size == 0 || size > PACKET_MAX || history_is_in_past(slot->machine)) {
+        return; /* what was sent once is not sent again */
     }
     if (slot->config.tap != NULL) {
         slot->config.tap(slot->config.tap_context, clock_now(&slot->machine->clock), true, frame, size);
@@ -46,12 +50,12 @@ static void ready(void *context)
 {
     struct nic_slot *slot = context;
 
-    if (slot->config.sink.ready != NULL) {
+    if (slot->config.sink.ready != NULL && !history_is_in_past(slot->machine)) {
         slot->config.sink.ready(slot->config.sink.context);
     }
 }
 
-bool tick86_net_input(struct tick86 *machine, unsigned nic, const uint8_t *frame, size_t size)
+bool nics_receive(struct tick86 *machine, unsigned nic, const uint8_t *frame, size_t size)
 {
     BUG_ON(nic >= TICK86_NICS);
     struct device *dev = machine->chips[PC_NIC0 + nic];
@@ -68,13 +72,13 @@ bool tick86_net_input(struct tick86 *machine, unsigned nic, const uint8_t *frame
     } else {
         is_taken = dev->class->receive(dev, frame, size);
     }
-    if (is_taken && config->tap != NULL) {
+    if (is_taken && config->tap != NULL && !history_is_in_past(machine)) {
         config->tap(config->tap_context, clock_now(&machine->clock), false, frame, size);
     }
     return is_taken;
 }
 
-void tick86_net_link(struct tick86 *machine, unsigned nic, bool is_up)
+void nics_set_link(struct tick86 *machine, unsigned nic, bool is_up)
 {
     BUG_ON(nic >= TICK86_NICS);
     struct device *dev = machine->chips[PC_NIC0 + nic];
@@ -117,6 +121,27 @@ bool nics_create_roms(struct tick86 *machine, const struct tick86_config *config
     return true;
 }
 
+/* A generic image, whose PCI data structure (PCI 2.1, 6.3.1.2) names no device, is made that of the card. The byte behind the
+ * entry jump, which images have for it, keeps the checksum right. */
+static void adopt_rom(struct nic_slot *slot, struct device *dev)
+{
+    enum { SIGNATURE = 0xaa55, DATA_POINTER = 0x18, CHECKSUM = 6 };
+    const struct pci_function *pci = pci_function_of(dev);
+    uint8_t *rom = slot->rom_bytes;
+
+    if (rom == NULL || pci == NULL || load_le16(rom) != SIGNATURE) {
+        return;
+    }
+    size_t at = load_le16(rom + DATA_POINTER);
+    if (at + 8 > slot->rom.size || memcmp(rom + at, "PCIR", 4) != 0 || load_le32(rom + at + 4) != 0) {
+        return;
+    }
+    for (unsigned n = 0; n < 4; n++) {
+        rom[at + 4 + n] = pci->config[n];
+        rom[CHECKSUM] = (uint8_t)(rom[CHECKSUM] - pci->config[n]);
+    }
+}
+
 static bool place_isa(struct tick86 *machine, struct device *dev, const struct tick86_nic *config, struct error *err)
 {
     unsigned port = config->iobase != 0 ? config->iobase : ISA_PORT;
@@ -157,6 +182,7 @@ bool nics_create(struct tick86 *machine, const struct tick86_config *config, con
                 { .name = "plus", .number = nic->model == NIC_RTL8139 },
                 { .name = NULL },
             };
+            BUG_ON(class_of(nic->model) == NULL);
             struct device *dev = device_create(class_of(nic->model), pc_board[PC_NIC0 + n].name, surroundings, properties, err);
             machine->chips[PC_NIC0 + n] = dev;
             if (dev == NULL) {
@@ -167,6 +193,7 @@ bool nics_create(struct tick86 *machine, const struct tick86_config *config, con
                 return false;
             }
             dev->class->set_input(dev, LINK_PIN, true);
+            adopt_rom(slot, dev);
         }
     }
     return true;

@@ -18,6 +18,9 @@ struct nic_slot {
 bool nics_create_roms(struct tick86 *machine, const struct tick86_config *config, uint64_t ident, struct error *err);
 bool nics_create(struct tick86 *machine, const struct tick86_config *config, const struct device *surroundings,
                  struct error *err);
+/* A frame from outside; false when the card has no room. And its cable. */
+bool nics_receive(struct tick86 *machine, unsigned nic, const uint8_t *frame, size_t size);
+void nics_set_link(struct tick86 *machine, unsigned nic, bool is_up);
 void nics_destroy_roms(struct tick86 *machine);
 
 #endif

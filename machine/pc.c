@@ -3,18 +3,21 @@
  *
  * Documents: 82441FX PMC (290549-001), 82371SB PIIX3 (290550-002); QEMU, hw/i386/pc_piix.c, by behaviour. Every IRQ of an
  * ISA chip passes the ISA bridge, which joins it with the PCI interrupts that are routed to the same line.
- * Not implemented: local and I/O APIC, HPET, parallel ports, PCI slots beyond the VGA's, the joining of
+ * The I/O APIC has the ISA interrupts on its pins of the same number, the timer on pin 2, the 8259s on pin 0, and PIRQA# to PIRQD#
+ * on pins 16 to 19, as boards with a PIIX3 and an 82093AA. Not implemented: parallel ports, PCI slots beyond the VGA's, the joining of
  * the clock's alarm with the power management's RTC_STS. */
 #include "machine/pc.h"
 
 #include "devices/debugcon.h"
 #include "devices/fw_cfg.h"
+#include "devices/hpet.h"
 #include "devices/i440fx.h"
 #include "devices/i8042.h"
 #include "devices/i8237.h"
 #include "devices/i82077.h"
 #include "devices/i8254.h"
 #include "devices/i8259.h"
+#include "devices/ioapic.h"
 #include "devices/ide.h"
 #include "devices/isa_debug_exit.h"
 #include "devices/mc146818.h"
@@ -25,14 +28,16 @@
 #include "devices/vga.h"
 #include "machine/cpu_pins.h"
 #include "machine/serial_input.h"
+#include "machine/vmmouse.h"
 
 #define DEVFN(device, function) ((device) << 3 | (function))
 
-enum { CONFIG_INTERRUPT_PIN = 0x3d, FIRST_FREE_SLOT = 3, PCI_SLOTS = 32 };
+enum { MEMORY_PRIORITY = 1, CONFIG_INTERRUPT_PIN = 0x3d, FIRST_FREE_SLOT = 3, PCI_SLOTS = 32 };
 
 const struct placement pc_board[PC_CHIPS] = {
     [PC_PINS] = { "cpu_pins", &cpu_pins_class, PC_NOT_PCI,
-                  .wires = { { "powerbtn", PC_PM, "powerbtn" }, { "ferr", PC_ISA_BRIDGE, "ferr" } } },
+                  .wires = { { "powerbtn", PC_PM, "powerbtn" }, { "ferr", PC_ISA_BRIDGE, "ferr" },
+                             { "extint", PC_IOAPIC, "intin0" } } },
     [PC_HOST_BRIDGE] = { "host_bridge", &i440fx_class, DEVFN(0, 0),
                          .ports = { { 0xcf8, 8, 0 } },
                          .wires = { { "reset", PC_PINS, "reset0" } } },
@@ -53,7 +58,26 @@ const struct placement pc_board[PC_CHIPS] = {
                                    { "irq12", PC_PIC1, "ir4" },
                                    { "irq13", PC_PIC1, "ir5" },
                                    { "irq14", PC_PIC1, "ir6" },
-                                   { "irq15", PC_PIC1, "ir7" } } },
+                                   { "irq15", PC_PIC1, "ir7" },
+                                   { "apic0", PC_IOAPIC, "intin2" },
+                                   { "apic1", PC_IOAPIC, "intin1" },
+                                   { "apic3", PC_IOAPIC, "intin3" },
+                                   { "apic4", PC_IOAPIC, "intin4" },
+                                   { "apic5", PC_IOAPIC, "intin5" },
+                                   { "apic6", PC_IOAPIC, "intin6" },
+                                   { "apic7", PC_IOAPIC, "intin7" },
+                                   { "apic8", PC_IOAPIC, "intin8" },
+                                   { "apic9", PC_IOAPIC, "intin9" },
+                                   { "apic10", PC_IOAPIC, "intin10" },
+                                   { "apic11", PC_IOAPIC, "intin11" },
+                                   { "apic12", PC_IOAPIC, "intin12" },
+                                   { "apic13", PC_IOAPIC, "intin13" },
+                                   { "apic14", PC_IOAPIC, "intin14" },
+                                   { "apic15", PC_IOAPIC, "intin15" },
+                                   { "apic16", PC_IOAPIC, "intin16" },
+                                   { "apic17", PC_IOAPIC, "intin17" },
+                                   { "apic18", PC_IOAPIC, "intin18" },
+                                   { "apic19", PC_IOAPIC, "intin19" } } },
     [PC_IDE] = { "ide", &piix3_ide_class, DEVFN(1, 1),
                  .ports = { { 0x1f0, 8, 0x1f0 }, { 0x3f6, 1, 0x3f6 }, { 0x170, 8, 0x170 }, { 0x376, 1, 0x376 } },
                  .wires = { { "irq14", PC_ISA_BRIDGE, "isa14" }, { "irq15", PC_ISA_BRIDGE, "isa15" } } },
@@ -108,6 +132,17 @@ const struct placement pc_board[PC_CHIPS] = {
     [PC_DEBUG_EXIT] = { "debug_exit", &isa_debug_exit_class, PC_NOT_PCI,
                         .ports = { { 0x501, 4, 0 } },
                         .wires = { { "exit", PC_PINS, "debug_exit" } } },
+    [PC_HPET] = { .name = "hpet", .class = &hpet_class, .devfn = PC_NOT_PCI,
+                  .wires = { { "legacy0", PC_ISA_BRIDGE, "hpet0" },
+                             { "legacy1", PC_ISA_BRIDGE, "hpet1" },
+                             { "legacy_mode", PC_ISA_BRIDGE, "hpet_legacy" },
+                             { "route20", PC_IOAPIC, "intin20" },
+                             { "route21", PC_IOAPIC, "intin21" },
+                             { "route22", PC_IOAPIC, "intin22" },
+                             { "route23", PC_IOAPIC, "intin23" } },
+                  .memory_base = HPET_BASE, .memory_size = HPET_SIZE },
+    [PC_IOAPIC] = { .name = "ioapic", .class = &ioapic_class, .devfn = PC_NOT_PCI,
+                    .memory_base = IOAPIC_BASE, .memory_size = GUEST_PAGE_SIZE },
     [PC_NIC0] = { .name = "nic0", .devfn = PC_NOT_PCI },
     [PC_NIC0 + 1] = { .name = "nic1", .devfn = PC_NOT_PCI },
     [PC_NIC0 + 2] = { .name = "nic2", .devfn = PC_NOT_PCI },
@@ -116,6 +151,7 @@ const struct placement pc_board[PC_CHIPS] = {
     [PC_NIC0 + 5] = { .name = "nic5", .devfn = PC_NOT_PCI },
     [PC_NIC0 + 6] = { .name = "nic6", .devfn = PC_NOT_PCI },
     [PC_NIC7] = { .name = "nic7", .devfn = PC_NOT_PCI },
+    [PC_VMMOUSE] = { "vmmouse", &vmmouse_class, PC_NOT_PCI, .ports = { { 0x5658, 4, 0 } } },
 };
 
 static bool attach_pci(struct device *chips[PC_CHIPS], struct device *dev, int devfn, struct error *err)
@@ -160,11 +196,11 @@ static void map_ports(struct device *dev, const struct placement *place, uint16_
     }
 }
 
-bool pc_wire(struct device *chips[PC_CHIPS], uint16_t debug_exit_port, struct error *err)
+bool pc_wire(struct device *chips[PC_CHIPS], struct region regions[PC_CHIPS], uint16_t debug_exit_port, struct error *err)
 {
     for (unsigned chip = 0; chip < PC_CHIPS; chip++) {
         const struct placement *place = &pc_board[chip];
-        if (chips[chip] == NULL) {
+        if (chips[chip] == NULL || place->class == NULL) {
             continue;
         }
         for (unsigned n = 0; n < PC_WIRES && place->wires[n].output != NULL; n++) {
@@ -177,6 +213,11 @@ bool pc_wire(struct device *chips[PC_CHIPS], uint16_t debug_exit_port, struct er
             return false;
         }
         map_ports(chips[chip], place, debug_exit_port);
+        if (place->memory_size != 0) {
+            regions[chip] = (struct region){ .name = place->name, .kind = REGION_IO, .size = place->memory_size,
+                                             .ops = place->class->region_ops, .owner = chips[chip] };
+            space_add(chips[chip]->space, &regions[chip], place->memory_base, MEMORY_PRIORITY, true);
+        }
     }
     return true;
 }

@@ -19,6 +19,11 @@ size_t tick86_screen_text(const struct tick86 *machine, char *text, size_t size)
     return vga_text(machine->chips[PC_VGA], text, size);
 }
 
+bool tick86_screen_is_square(const struct tick86 *machine)
+{
+    return vga_is_square(machine->chips[PC_VGA]);
+}
+
 uint64_t tick86_screen_generation(struct tick86 *machine)
 {
     if (vga_changed_since(machine->chips[PC_VGA], &machine->screen_stamp)) {

@@ -72,6 +72,11 @@ size_t serial_input_put(struct device *dev, const uint8_t *bytes, size_t size)
     return taken;
 }
 
+size_t serial_input_room(const struct device *dev)
+{
+    return SERIAL_INPUT_BYTES - ((const struct serial_input *)(const void *)dev)->count;
+}
+
 static bool serial_input_init(struct device *dev, const struct property *properties, struct error *err)
 {
     struct serial_input *input = (struct serial_input *)(void *)dev;

@@ -10,5 +10,6 @@ enum { SERIAL_INPUT_BYTES = 65536 };
 
 /* Queues bytes to be sent; returns how many fitted. */
 size_t serial_input_put(struct device *dev, const uint8_t *bytes, size_t size);
+size_t serial_input_room(const struct device *dev);
 
 #endif

@@ -47,7 +47,7 @@ struct tick86_nic {
     uint8_t mac[6];
     unsigned slot;          /* PCI device number, 1 to 31; 0: the first that is free from 3 on */
     uint16_t iobase;        /* NIC_NE2K_ISA: 0 is 300h */
-    uint8_t irq;            /* NIC_NE2K_ISA: 0 is 9 */
+    uint8_t irq;            /* NIC_NE2K_ISA: 0 is 5 (9 is the SCI, 10 and 11 are the PCI slots') */
     struct tick86_blob rom; /* PCI option ROM, which boots from the network; may be empty */
     struct packet_sink sink; /* what the guest sends; the functions may be NULL */
     /* Sees every frame that passes the card's plug, in order, with guest time; may be NULL. A replay shows the same. */
@@ -79,11 +79,14 @@ struct tick86_config {
     struct byte_sink *serial[TICK86_SERIAL_PORTS];
     bool serial_true_rate;      /* characters take their true time on the line, else a microsecond at most */
     struct byte_sink *debugcon; /* port 402h */
+    struct speaker_sink *speaker; /* NULL: nobody listens */
     struct tick86_nic nics[TICK86_NICS]; /* copied, but not what it points to */
     bool debug_exit;            /* isa-debug-exit at port 501h */
     uint32_t debug_exit_port;   /* 0: 501h */
+    bool vmmouse;               /* absolute pointing device at port 5658h */
     uint64_t rtc_base_seconds;  /* calendar time at power-on, seconds since 1970 */
     uint64_t random_seed;       /* of what RDRAND and RDSEED read */
+    const char *cpu_model;      /* "MODEL[,+feature,-feature]", see tick86_cpu.h; NULL: "max" */
     unsigned cpus;              /* processors, 1 to TICK86_CPUS_MAX; 0: 1 */
     uint64_t schedule_seed;     /* 0: equal turns in order; another seed is another schedule */
     uint64_t ns_per_insn_q16;   /* 16.16; 0: 65536, one nanosecond an instruction */
@@ -105,7 +108,9 @@ enum tick86_stop {
     STOP_TRIPLE_FAULT,/* likewise, after a triple fault */
     STOP_DEBUG_EXIT,  /* isa-debug-exit was written: see tick86_debug_exit_value */
     STOP_DEAD,        /* HLT with interrupts off and no event that could ever wake it, and no NMI source */
-    STOP_REQUESTED    /* tick86_request_stop was called (by a sink during the run) */
+    STOP_REQUESTED,   /* tick86_request_stop was called (by a sink during the run) */
+    STOP_DEBUG,       /* at a breakpoint: tick86_debug.h */
+    STOP_MISSED       /* a replay: the guest is not where the next input belongs (tick86_travel.h) */
 };
 
 /* Runs until guest time `until_ns` or until `max_insns` more instructions have retired, whichever is first (UINT64_MAX:
@@ -132,6 +137,10 @@ void tick86_power_button(struct tick86 *machine);
 void tick86_nmi(struct tick86 *machine);
 void tick86_key(struct tick86 *machine, enum key_code key, bool pressed);
 void tick86_mouse(struct tick86 *machine, int dx, int dy, int dz, unsigned buttons);
+/* The absolute pointing device: a place on the screen, 0 to 65535 from left to right and from top to bottom. Nothing happens
+ * unless the guest's driver wants it, which it may from one moment to the next. */
+void tick86_pointer(struct tick86 *machine, unsigned x, unsigned y, int dz, unsigned buttons);
+bool tick86_pointer_is_wanted(const struct tick86 *machine);
 /* Serial input is queued in the machine and delivered at the line's speed; returns how many of the bytes fitted. */
 size_t tick86_serial_input(struct tick86 *machine, unsigned port, const uint8_t *bytes, size_t size);
 void tick86_serial_break(struct tick86 *machine, unsigned port);
@@ -160,6 +169,8 @@ bool tick86_render_screen(const struct tick86 *machine, uint32_t *pixels, unsign
                           unsigned max_height, unsigned *width, unsigned *height);
 /* Text screen as UTF-8, a line a row, trailing blanks cut; "" in graphics modes. Returns the length. */
 size_t tick86_screen_text(const struct tick86 *machine, char *text, size_t size);
+/* Whether the picture's pixels are square, as in VBE modes; the others fill a 4:3 tube whatever their size. */
+bool tick86_screen_is_square(const struct tick86 *machine);
 /* Counts up whenever the screen may have changed. */
 uint64_t tick86_screen_generation(struct tick86 *machine);
 

@@ -72,6 +72,9 @@ void memory_written(struct memory *memory, uint64_t offset, unsigned size)
     if ((*flags & PAGE_CODE) != 0 && memory->code_written != NULL) {
         memory->code_written(memory->code_written_context, memory->ident_base + offset, size);
     }
+    if ((*flags & PAGE_DIRTY) == 0 && memory->first_write != NULL) {
+        memory->first_write(memory->first_write_context, memory, offset & ~(uint64_t)PAGE_MASK);
+    }
     *flags = (uint8_t)((*flags & ~PAGE_DISPLAY) | PAGE_DIRTY);
 }
 

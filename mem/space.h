@@ -45,6 +45,9 @@ struct memory {
     void *code_written_context;
     void (*flags_cleared)(void *context); /* told when a consumer cleared PAGE_DIRTY or set PAGE_DISPLAY: cached write
                                              permission (the CPU's TLB) must be dropped; may be NULL */
+    /* Told before the first store to a page whose PAGE_DIRTY is clear lands; may be NULL. */
+    void (*first_write)(void *context, struct memory *memory, uint64_t page_offset);
+    void *first_write_context;
 };
 
 /* Prepares a memory over `host` (size bytes, zero-filled by the caller). Returns false when out of memory. */

@@ -211,6 +211,47 @@ const struct field *state_differ(const struct field *fields, const void *a, cons
     return NULL;
 }
 
+void state_copy(const struct field *fields, void *to, const void *from)
+{
+    for (const struct field *f = fields; f->name != NULL; f++) {
+        uint8_t *target = (uint8_t *)to + f->offset;
+        const uint8_t *source = (const uint8_t *)from + f->offset;
+        if (f->kind == FIELD_KIND_UINT) {
+            memcpy(target, source, f->size);
+        }
+        for (size_t at = 0; f->kind == FIELD_KIND_STRUCT && at < f->size; at += f->elem_size) {
+            state_copy(f->sub, target + at, source + at);
+        }
+    }
+}
+
+static void visit_rows(const struct field *fields, const void *base, const char *prefix, state_visit_fn *visit,
+                       void *context)
+{
+    char path[256];
+
+    for (const struct field *f = fields; f->name != NULL; f++) {
+        size_t count = field_count(f);
+        if (f->kind == FIELD_KIND_UINT) {
+            snprintf(path, sizeof path, "%s%s", prefix, f->name);
+            visit(context, path, f, base);
+        }
+        for (size_t i = 0; f->kind == FIELD_KIND_STRUCT && i < count; i++) {
+            if (count > 1) {
+                snprintf(path, sizeof path, "%s%s[%zu].", prefix, f->name, i);
+            } else {
+                snprintf(path, sizeof path, "%s%s.", prefix, f->name);
+            }
+            visit_rows(f->sub, element_at(f, base, i), path, visit, context);
+        }
+    }
+}
+
+void state_visit(const struct field *fields, const void *base, state_visit_fn *visit, void *context)
+{
+    visit_rows(fields, base, "", visit, context);
+}
+
 void state_stream_free(struct state_stream *stream)
 {
     free(stream->bytes);
@@ -243,7 +284,7 @@ void state_stream_put(struct state_stream *stream, const void *bytes, size_t siz
     stream->size += size;
 }
 
-static void put_le(struct state_stream *stream, uint64_t value, size_t size)
+void state_stream_put_number(struct state_stream *stream, uint64_t value, size_t size)
 {
     uint8_t bytes[8];
 
@@ -251,7 +292,7 @@ static void put_le(struct state_stream *stream, uint64_t value, size_t size)
     state_stream_put(stream, bytes, size);
 }
 
-static const uint8_t *take(struct state_stream *stream, size_t size)
+const uint8_t *state_stream_take(struct state_stream *stream, size_t size)
 {
     if (stream->failed || size > stream->size - stream->position) {
         stream->failed = true;
@@ -262,9 +303,9 @@ static const uint8_t *take(struct state_stream *stream, size_t size)
     return at;
 }
 
-static uint64_t take_le(struct state_stream *stream, size_t size)
+uint64_t state_stream_take_number(struct state_stream *stream, size_t size)
 {
-    const uint8_t *at = take(stream, size);
+    const uint8_t *at = state_stream_take(stream, size);
     uint64_t value = 0;
 
     for (size_t i = 0; at != NULL && i < size; i++) {
@@ -282,11 +323,11 @@ void state_save(struct state_stream *stream, const struct field *fields, const v
         size_t name_size = strlen(f->name);
         size_t count = field_count(f);
         BUG_ON(name_size == 0 || name_size > 255 || count > UINT32_MAX);
-        put_le(stream, name_size, 1);
+        state_stream_put_number(stream, name_size, 1);
         state_stream_put(stream, f->name, name_size);
-        put_le(stream, f->kind, 1);
-        put_le(stream, f->kind == FIELD_KIND_UINT ? f->elem_size : 0, 4);
-        put_le(stream, count, 4);
+        state_stream_put_number(stream, f->kind, 1);
+        state_stream_put_number(stream, f->kind == FIELD_KIND_UINT ? f->elem_size : 0, 4);
+        state_stream_put_number(stream, count, 4);
         if (f->kind == FIELD_KIND_UINT && f->elem_size == 1) {
             state_stream_put(stream, element_at(f, base, 0), count);
             continue;
@@ -295,11 +336,11 @@ void state_save(struct state_stream *stream, const struct field *fields, const v
             if (f->kind == FIELD_KIND_STRUCT) {
                 state_save(stream, f->sub, element_at(f, base, i));
             } else {
-                put_le(stream, field_get(f, base, i), f->elem_size);
+                state_stream_put_number(stream, field_get(f, base, i), f->elem_size);
             }
         }
     }
-    put_le(stream, 0, 1);
+    state_stream_put_number(stream, 0, 1);
 }
 
 static const struct field *find_row(const struct field *fields, const char *name)
@@ -317,7 +358,7 @@ static bool load_contents(struct state_stream *stream, const struct field *f, vo
     size_t count = field_count(f);
 
     if (f->kind == FIELD_KIND_UINT && f->elem_size == 1) {
-        const uint8_t *bytes = take(stream, count);
+        const uint8_t *bytes = state_stream_take(stream, count);
         if (bytes != NULL) {
             memcpy((uint8_t *)base + f->offset, bytes, count);
         }
@@ -325,7 +366,7 @@ static bool load_contents(struct state_stream *stream, const struct field *f, vo
     }
     for (size_t i = 0; i < count && !stream->failed; i++) {
         if (f->kind == FIELD_KIND_UINT) {
-            uint64_t value = take_le(stream, f->elem_size);
+            uint64_t value = state_stream_take_number(stream, f->elem_size);
             if (!stream->failed) {
                 field_set(f, base, i, value);
             }
@@ -341,19 +382,19 @@ bool state_load(struct state_stream *stream, const struct field *fields, void *b
     char name[256];
 
     for (;;) {
-        size_t name_size = (size_t)take_le(stream, 1);
+        size_t name_size = (size_t)state_stream_take_number(stream, 1);
         if (name_size == 0 && !stream->failed) {
             return true;
         }
-        const uint8_t *name_bytes = take(stream, name_size);
+        const uint8_t *name_bytes = state_stream_take(stream, name_size);
         if (name_bytes == NULL) {
             return error_set(err, "saved state ends too early");
         }
         memcpy(name, name_bytes, name_size);
         name[name_size] = '\0';
-        uint64_t kind = take_le(stream, 1);
-        uint64_t elem_size = take_le(stream, 4);
-        uint64_t count = take_le(stream, 4);
+        uint64_t kind = state_stream_take_number(stream, 1);
+        uint64_t elem_size = state_stream_take_number(stream, 4);
+        uint64_t count = state_stream_take_number(stream, 4);
         const struct field *f = find_row(fields, name);
         if (f == NULL) {
             return error_set(err, "saved state has a field '%s' that is not known", name);

@@ -71,6 +71,14 @@ uint64_t hash_bytes(uint64_t seed, const void *bytes, size_t size);
 const struct field *state_differ(const struct field *fields, const void *a, const void *b, size_t *index, char *path,
                                  size_t path_size);
 
+/* Copies every state row of `from` to `to`, which keeps its other rows; both are of the same program. */
+void state_copy(const struct field *fields, void *to, const void *from);
+
+/* Calls `visit` for every row of integers, those of nested tables too, with its path ("channels[1].status"). `base` is the
+ * object that the row lies in. */
+typedef void state_visit_fn(void *context, const char *path, const struct field *field, const void *base);
+void state_visit(const struct field *fields, const void *base, state_visit_fn *visit, void *context);
+
 /* A growing byte buffer for saved state. `failed` is set once memory ran out or a read went past the end. */
 struct state_stream {
     uint8_t *bytes;
@@ -79,6 +87,11 @@ struct state_stream {
 };
 void state_stream_free(struct state_stream *stream);
 void state_stream_put(struct state_stream *stream, const void *bytes, size_t size);
+/* An unsigned number of `size` bytes (1 to 8), little-endian. */
+void state_stream_put_number(struct state_stream *stream, uint64_t value, size_t size);
+uint64_t state_stream_take_number(struct state_stream *stream, size_t size);
+/* The next `size` bytes, or NULL with `failed` set. */
+const uint8_t *state_stream_take(struct state_stream *stream, size_t size);
 
 /* Appends every state row as (name length, name, kind, element size, count, little-endian elements). */
 void state_save(struct state_stream *stream, const struct field *fields, const void *base);

@@ -36,6 +36,15 @@ static bool image_read(void *context, uint64_t sector, uint32_t count, void *byt
                                   : node_read(image, sector * SECTOR_SIZE, (uint64_t)count * SECTOR_SIZE, bytes);
 }
 
+static void say(struct block_image *image, const char *text)
+{
+    if (image->options.log != NULL) {
+        image->options.log(image->options.log_context, text);
+    } else {
+        fprintf(stderr, "tick86: %s\n", text);
+    }
+}
+
 /* An image that is raw because nothing else was recognised must not become something else by what its guest writes: at the
  * next start a guest could name any file of the host as its parent. */
 static bool check_headers(struct block_image *image, uint64_t sector, uint32_t count, const uint8_t *bytes)
@@ -44,12 +53,17 @@ static bool check_headers(struct block_image *image, uint64_t sector, uint32_t c
     bool is_tail = count != 0 && sector + count == image->backend.sectors &&
                    block_is_format_footer(bytes + (size_t)(count - 1) * SECTOR_SIZE);
 
-    if (is_head || is_tail) {
-        errno = EPERM;
-        return block_host_error(image, "the guest would write the header of an image format to the raw (format=raw "
-                                       "allows it)");
+    if (!is_head && !is_tail) {
+        return true;
     }
-    return true;
+    if (!image->has_refused) { /* a drive tries again */
+        char text[640];
+        snprintf(text, sizeof text, "disk image '%.400s' is raw only because it was not recognised, so the guest may not write "
+                 "the header of an image format to it (format=raw allows that)", image->path);
+        say(image, text);
+    }
+    image->has_refused = true;
+    return false;
 }
 
 static bool image_write(void *context, uint64_t sector, uint32_t count, const void *bytes)
@@ -76,6 +90,20 @@ static bool image_flush(void *context)
     return image->overlay != NULL || block_flush(image);
 }
 
+static bool image_discard(void *context, uint64_t sector, uint64_t count)
+{
+    struct block_image *image = context;
+
+    if (image->backend.is_readonly || sector > image->backend.sectors || count > image->backend.sectors - sector) {
+        return false;
+    }
+    if (image->overlay != NULL) {
+        return overlay_zero(image, sector, count);
+    }
+    return node_zero(image, sector * SECTOR_SIZE, count * SECTOR_SIZE, true) &&
+           (image->options.cache != CACHE_WRITETHROUGH || block_flush(image));
+}
+
 static bool empty_read(void *context, uint64_t sector, uint32_t count, void *bytes)
 {
     (void)context, (void)sector, (void)count, (void)bytes;
@@ -92,15 +120,6 @@ static bool empty_flush(void *context)
 {
     (void)context;
     return true;
-}
-
-static void say(struct block_image *image, const char *text)
-{
-    if (image->options.log != NULL) {
-        image->options.log(image->options.log_context, text);
-    } else {
-        fprintf(stderr, "tick86: %s\n", text);
-    }
 }
 
 bool block_host_error(struct block_image *image, const char *what)
@@ -243,7 +262,8 @@ static struct block_image *image_create(const char *path, const struct block_opt
         image->options = *options;
     }
     image->is_clean = true;
-    image->backend = (struct block_backend){image, 0, image->options.is_readonly, image_read, image_write, image_flush};
+    image->backend = (struct block_backend){image, 0, image->options.is_readonly,
+                                             image_read, image_write, image_flush, image_discard};
     return image;
 }
 
@@ -274,8 +294,6 @@ static bool open_file(struct block_image *image, struct error *err)
 
 struct block_image *node_open(const char *path, const struct block_options *options, unsigned depth, struct error *err)
 {
-    struct error ignored = {"", ""};
-
     if (depth > DEPTH_MAX) {
         error_set(err, "cannot open disk image '%s': more than %d images under each other", path, DEPTH_MAX);
         error_hint(err, "is it its own parent? merge layers with: tick86-img commit");
@@ -288,8 +306,7 @@ struct block_image *node_open(const char *path, const struct block_options *opti
         return NULL;
     }
     image->driver = driver;
-    image->is_probed = image->options.format == NULL && driver == &block_raw_driver &&
-                       block_probe(path, &ignored) != CONTENT_FLOPPY;
+    image->is_probed = image->options.format == NULL && driver == &block_raw_driver;
     if (!open_file(image, err) || !driver->open(image, err)) {
         image_destroy(image);
         return NULL;
@@ -454,7 +471,7 @@ struct block_backend *block_open_empty(struct error *err)
     if (image == NULL) {
         return NULL;
     }
-    image->backend = (struct block_backend){image, 0, true, empty_read, empty_write, empty_flush};
+    image->backend = (struct block_backend){image, 0, true, empty_read, empty_write, empty_flush, NULL};
     return &image->backend;
 }
 
@@ -483,4 +500,36 @@ const char *block_notice(const struct block_backend *backend)
     const struct block_image *image = backend->context;
 
     return image->notice[0] != '\0' ? image->notice : NULL;
+}
+
+bool block_view_snapshot(struct block_backend *backend, const char *name, struct error *err)
+{
+    struct block_image *image = backend->context;
+    struct block_options options = image->options;
+
+    options.snapshot = name;
+    options.is_readonly = true;
+    struct block_image *view = node_open(image->path, &options, 0, err);
+    if (view == NULL) {
+        return false;
+    }
+    if (view->backend.sectors != image->backend.sectors) {
+        node_close(view);
+        error_set(err, "snapshot '%s' of '%s' has another size", name, image->path);
+        return error_hint(err, "it was made before the image was resized");
+    }
+    /* The image under the overlay changes places with the view. */
+    void *state = image->state;
+    const struct block_driver *driver = image->driver;
+    struct host_file *file = image->file;
+    struct block_image *parent = image->parent;
+    image->state = view->state;
+    image->driver = view->driver;
+    image->file = view->file;
+    image->parent = view->parent;
+    view->state = state;
+    view->driver = driver;
+    view->file = file;
+    view->parent = parent;
+    return node_close(view);
 }

@@ -70,6 +70,18 @@ bool block_close(struct block_backend *backend);
 /* What the user should know about an image that was opened ("opened read-only: ..."), or NULL. */
 const char *block_notice(const struct block_backend *backend);
 
+/* ---- What -snapshot keeps ---- */
+
+bool block_has_overlay(const struct block_backend *backend);
+/* Calls `visit` for each piece that the guest wrote, in ascending order: 16 KiB at a byte offset, or less at the end (rounded up to
+ * 4 KiB with zeros). */
+typedef bool block_overlay_fn(void *context, uint64_t offset, uint32_t size, const uint8_t *bytes);
+bool block_visit_overlay(struct block_backend *backend, block_overlay_fn *visit, void *context);
+/* Forgets what the guest wrote. */
+bool block_empty_overlay(struct block_backend *backend);
+/* Under the overlay the image's internal snapshot shows. */
+bool block_view_snapshot(struct block_backend *backend, const char *name, struct error *err);
+
 /* ---- For tick86-img ---- */
 
 struct block_image;

@@ -25,6 +25,7 @@ struct block_image {
     uint64_t size;         /* as the guest sees it, in bytes; may be no multiple of 512 for raw files */
     uint32_t cluster_size; /* 0: none */
     bool is_probed;        /* raw only because nothing else was recognised */
+    bool has_refused;      /* a header that a guest would have written; said once */
     bool is_clean;         /* nothing was written since the last flush */
     bool is_frozen;        /* the driver found the image corrupt: no more writes */
     char *path;
@@ -101,10 +102,17 @@ bool node_write(struct block_image *image, uint64_t offset, uint64_t size, const
 bool node_zero(struct block_image *image, uint64_t offset, uint64_t size, bool discard);
 /* What the parent has there; zeros behind its end or without one. */
 bool node_read_parent(struct block_image *image, uint64_t offset, uint64_t size, uint8_t *bytes);
-/* Writes a new cluster of `cluster_size` bytes, which begins at `start` on the disk, to `host` in `file`: `bytes` at
- * [offset, offset + size), around it what the parents have. Behind the file's end zeros need no writing. */
-bool node_write_new(struct block_image *image, struct host_file *file, uint64_t host, uint64_t start,
-                    uint64_t cluster_size, uint64_t offset, uint64_t size, const uint8_t *bytes);
+/* A cluster that gets a place. */
+struct block_cluster {
+    struct host_file *file;
+    uint64_t host;        /* where it goes in `file` */
+    uint64_t start, size; /* on the disk */
+    enum extent_kind old; /* what it was: PARENT, or ZERO */
+};
+/* Writes a new cluster: `bytes` at [offset, offset + size), around it what the parents have, or zeros. Behind the file's
+ * end zeros need no writing. */
+bool node_write_new(struct block_image *image, const struct block_cluster *cluster, uint64_t offset, uint64_t size,
+                    const uint8_t *bytes);
 /* A driver's `zero` for formats without better: holes in what is allocated. */
 enum zero_result node_punch(struct block_image *image, uint64_t offset, uint64_t size, bool discard, uint64_t *done);
 /* Whether nothing but zeros is under this image in that range, cheaply told. */
@@ -148,6 +156,10 @@ bool create_options_done(const struct create_options *options, const char *forma
 bool layer_stamp(struct block_image *parent, uint64_t stamp[4], struct error *err);
 /* False with `err` when image->parent is not what it was when image was made over it. */
 bool layer_verify(struct block_image *image, bool is_thorough, struct error *err);
+/* UTF-16 of either order to UTF-8, with / for \; false when it does not fit or is no text. */
+bool layer_name_utf16(const uint8_t *bytes, size_t size, bool is_big, char *text, size_t capacity);
+/* Names the parent by a path of any system: without its drive and folders when it is another machine's. */
+bool layer_set_name(struct block_image *image, const char *name, const char *format, struct error *err);
 
 /* ---- block_overlay.c: writes that are thrown away ---- */
 
@@ -156,6 +168,7 @@ struct block_overlay *overlay_create(struct error *err);
 void overlay_destroy(struct block_overlay *overlay);
 bool overlay_read(struct block_image *image, uint64_t sector, uint32_t count, void *bytes);
 bool overlay_write(struct block_image *image, uint64_t sector, uint32_t count, const void *bytes);
+bool overlay_zero(struct block_image *image, uint64_t sector, uint64_t count);
 
 /* ---- Byte order of formats that are big-endian; mem/space.h has the little ones ---- */
 

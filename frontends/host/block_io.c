@@ -145,22 +145,32 @@ bool node_parent_is_zero(struct block_image *image, uint64_t offset, uint64_t si
     return true;
 }
 
-/* What lies around the new data: from the parents, in pieces; zeros that the file has already are not written. */
-static bool copy_around(struct block_image *image, struct host_file *file, uint64_t host, uint64_t start, uint64_t size,
-                        uint64_t fresh_from)
-{
-    uint8_t piece[16384];
+struct around {
+    struct block_image *image;
+    struct host_file *file;
+    enum extent_kind old; /* what the cluster was */
+    uint64_t fresh_from;  /* the file's old end */
+};
 
-    if (host >= fresh_from && node_parent_is_zero(image, start, size)) {
+/* What lies around the new data: from the parents, in pieces; zeros that the file has already are not written. */
+static bool copy_around(const struct around *around, uint64_t host, uint64_t start, uint64_t size)
+{
+    struct block_image *image = around->image;
+    uint64_t fresh_from = around->fresh_from;
+    uint8_t piece[16384];
+    bool is_zero = around->old == EXTENT_ZERO || (host >= fresh_from && node_parent_is_zero(image, start, size));
+
+    if (host >= fresh_from && is_zero) {
         return true;
     }
+    memset(piece, 0, sizeof piece);
     while (size != 0) {
         uint64_t part = size < sizeof piece ? size : sizeof piece;
-        if (!node_read_parent(image, start, part, piece)) {
+        if (!is_zero && !node_read_parent(image, start, part, piece)) {
             return false;
         }
         if ((host < fresh_from || !is_all_zero(piece, (size_t)part)) &&
-            !host_file_write(file, host, piece, (size_t)part)) {
+            !host_file_write(around->file, host, piece, (size_t)part)) {
             return block_host_error(image, "cannot write");
         }
         host += part;
@@ -170,16 +180,19 @@ static bool copy_around(struct block_image *image, struct host_file *file, uint6
     return true;
 }
 
-bool node_write_new(struct block_image *image, struct host_file *file, uint64_t host, uint64_t start,
-                    uint64_t cluster_size, uint64_t offset, uint64_t size, const uint8_t *bytes)
+bool node_write_new(struct block_image *image, const struct block_cluster *cluster, uint64_t offset, uint64_t size,
+                    const uint8_t *bytes)
 {
-    uint64_t head = offset - start, tail = cluster_size - head - size, fresh_from = file->size;
+    struct host_file *file = cluster->file;
+    uint64_t host = cluster->host, cluster_size = cluster->size;
+    uint64_t head = offset - cluster->start, tail = cluster_size - head - size;
+    struct around around = {image, file, cluster->old, file->size};
 
-    if (fresh_from < host + cluster_size && !host_file_resize(file, host + cluster_size)) {
+    if (file->size < host + cluster_size && !host_file_resize(file, host + cluster_size)) {
         return block_host_error(image, "cannot grow");
     }
-    if (!copy_around(image, file, host, start, head, fresh_from) ||
-        !copy_around(image, file, host + head + size, offset + size, tail, fresh_from)) {
+    if (!copy_around(&around, host, cluster->start, head) ||
+        !copy_around(&around, host + head + size, offset + size, tail)) {
         return false;
     }
     return host_file_write(file, host + head, bytes, (size_t)size) || block_host_error(image, "cannot write");

@@ -87,3 +87,50 @@ bool layer_verify(struct block_image *image, bool is_thorough, struct error *err
               parent->path);
     return error_hint(err, "restore the parent; to accept it as it is: tick86-img rebase -u -b PARENT LAYER");
 }
+
+/* ---- Names of parents that other programs wrote ---- */
+
+bool layer_name_utf16(const uint8_t *bytes, size_t size, bool is_big, char *text, size_t capacity)
+{
+    size_t length = 0;
+
+    for (size_t n = 0; n + 1 < size; n += 2) {
+        uint32_t c = is_big ? load_be16(bytes + n) : (uint32_t)(bytes[n] | bytes[n + 1] << 8);
+        if (c == 0) {
+            break;
+        }
+        if ((c & 0xfc00) == 0xd800 || length + 4 > capacity) {
+            return false; /* no characters beyond the first plane in names of files */
+        }
+        c = c == '\\' ? '/' : c;
+        if (c < 0x80) {
+            text[length++] = (char)c;
+        } else if (c < 0x800) {
+            text[length++] = (char)(0xc0 | c >> 6);
+            text[length++] = (char)(0x80 | (c & 0x3f));
+        } else {
+            text[length++] = (char)(0xe0 | c >> 12);
+            text[length++] = (char)(0x80 | (c >> 6 & 0x3f));
+            text[length++] = (char)(0x80 | (c & 0x3f));
+        }
+    }
+    text[length] = '\0';
+    return length != 0;
+}
+
+bool layer_set_name(struct block_image *image, const char *name, const char *format, struct error *err)
+{
+    const char *slash = name[0] != '\0' && name[1] == ':' ? strrchr(name, '/') : NULL; /* C:/...: another machine */
+    const char *base = slash != NULL ? slash + 1 : strncmp(name, "./", 2) == 0 ? name + 2 : name;
+
+    free(image->parent_name);
+    free(image->parent_format);
+    image->parent_name = malloc(strlen(base) + 1);
+    image->parent_format = malloc(strlen(format) + 1);
+    if (image->parent_name == NULL || image->parent_format == NULL) {
+        return block_no_memory(image->path, err);
+    }
+    memcpy(image->parent_name, base, strlen(base) + 1);
+    memcpy(image->parent_format, format, strlen(format) + 1);
+    return true;
+}

@@ -19,14 +19,16 @@ enum { CLUSTER_SECTORS = 32, CLUSTER_SIZE = CLUSTER_SECTORS * SECTOR_SIZE, TABLE
 
 struct cluster {
     uint64_t key;  /* cluster number + 1; 0: free */
-    uint64_t slot; /* place in the file, in clusters */
+    uint64_t slot; /* place in the file, in clusters; SLOT_ZERO: discarded */
 };
+#define SLOT_ZERO UINT64_MAX
 
 struct block_overlay {
     struct host_file file;
     struct cluster *table;
     size_t capacity; /* power of two */
-    size_t used;     /* also the next free slot */
+    size_t used;     /* entries */
+    uint64_t slots;  /* places in the file that are used */
     uint8_t copy[CLUSTER_SIZE];
 };
 
@@ -136,6 +138,8 @@ bool overlay_read(struct block_image *image, uint64_t sector, uint32_t count, vo
             if (!node_read(image, sector * SECTOR_SIZE, (uint64_t)piece * SECTOR_SIZE, at)) {
                 return false;
             }
+        } else if (cluster->slot == SLOT_ZERO) {
+            memset(at, 0, (size_t)piece * SECTOR_SIZE);
         } else if (!host_file_read(&overlay->file, cluster->slot * CLUSTER_SIZE + sector % CLUSTER_SECTORS * SECTOR_SIZE,
                                    at, (size_t)piece * SECTOR_SIZE)) {
             return block_host_error(image, "cannot read the snapshot overlay of");
@@ -147,7 +151,23 @@ bool overlay_read(struct block_image *image, uint64_t sector, uint32_t count, vo
     return true;
 }
 
-/* Puts a whole cluster in the file: what the image has, with the sectors written replaced. */
+/* The entry of the cluster of `sector`, made when there is none. */
+static struct cluster *add_entry(struct block_image *image, uint64_t sector)
+{
+    struct block_overlay *overlay = image->overlay;
+
+    if (overlay->used + overlay->used / 2 >= overlay->capacity && !grow(overlay)) {
+        errno = ENOMEM;
+        block_host_error(image, "cannot write the snapshot overlay of");
+        return NULL;
+    }
+    struct cluster *cluster = find(overlay->table, overlay->capacity, sector / CLUSTER_SECTORS + 1);
+    overlay->used += cluster->key == 0;
+    cluster->key = sector / CLUSTER_SECTORS + 1;
+    return cluster;
+}
+
+/* Puts a whole cluster in the file: what the image has (or zeros), with the sectors written replaced. */
 static bool add_cluster(struct block_image *image, uint64_t sector, uint32_t count, const uint8_t *bytes)
 {
     struct block_overlay *overlay = image->overlay;
@@ -155,21 +175,21 @@ static bool add_cluster(struct block_image *image, uint64_t sector, uint32_t cou
     uint64_t present = image->backend.sectors - first;
     uint32_t sectors = present < CLUSTER_SECTORS ? (uint32_t)present : CLUSTER_SECTORS;
 
-    if (overlay->used + overlay->used / 2 >= overlay->capacity && !grow(overlay)) {
-        errno = ENOMEM;
-        return block_host_error(image, "cannot write the snapshot overlay of");
-    }
+    bool is_zero = find(overlay->table, overlay->capacity, sector / CLUSTER_SECTORS + 1)->key != 0;
     memset(overlay->copy, 0, CLUSTER_SIZE);
-    if (count != sectors && !node_read(image, first * SECTOR_SIZE, (uint64_t)sectors * SECTOR_SIZE, overlay->copy)) {
+    if (count != sectors && !is_zero &&
+        !node_read(image, first * SECTOR_SIZE, (uint64_t)sectors * SECTOR_SIZE, overlay->copy)) {
         return false;
     }
     memcpy(overlay->copy + sector % CLUSTER_SECTORS * SECTOR_SIZE, bytes, (size_t)count * SECTOR_SIZE);
-    if (!host_file_write(&overlay->file, (uint64_t)overlay->used * CLUSTER_SIZE, overlay->copy, CLUSTER_SIZE)) {
+    if (!host_file_write(&overlay->file, overlay->slots * CLUSTER_SIZE, overlay->copy, CLUSTER_SIZE)) {
         return block_host_error(image, "cannot write the snapshot overlay of");
     }
-    struct cluster *cluster = find(overlay->table, overlay->capacity, sector / CLUSTER_SECTORS + 1);
-    cluster->key = sector / CLUSTER_SECTORS + 1;
-    cluster->slot = overlay->used++;
+    struct cluster *cluster = add_entry(image, sector);
+    if (cluster == NULL) {
+        return false;
+    }
+    cluster->slot = overlay->slots++;
     return true;
 }
 
@@ -181,7 +201,7 @@ bool overlay_write(struct block_image *image, uint64_t sector, uint32_t count, c
     while (count != 0) {
         uint32_t piece = piece_of(sector, count);
         const struct cluster *cluster = find(overlay->table, overlay->capacity, sector / CLUSTER_SECTORS + 1);
-        if (cluster->key == 0) {
+        if (cluster->key == 0 || cluster->slot == SLOT_ZERO) {
             if (!add_cluster(image, sector, piece, at)) {
                 return false;
             }
@@ -194,4 +214,76 @@ bool overlay_write(struct block_image *image, uint64_t sector, uint32_t count, c
         count -= piece;
     }
     return true;
+}
+
+bool overlay_zero(struct block_image *image, uint64_t sector, uint64_t count)
+{
+    static const uint8_t zeros[CLUSTER_SIZE];
+
+    while (count != 0) {
+        uint32_t piece = piece_of(sector, count < CLUSTER_SECTORS ? (uint32_t)count : CLUSTER_SECTORS);
+        if (piece == CLUSTER_SECTORS) {
+            struct cluster *cluster = add_entry(image, sector);
+            if (cluster == NULL) {
+                return false;
+            }
+            cluster->slot = SLOT_ZERO; /* a place that it had is given up */
+        } else if (!overlay_write(image, sector, piece, zeros)) {
+            return false;
+        }
+        sector += piece;
+        count -= piece;
+    }
+    return true;
+}
+
+bool block_has_overlay(const struct block_backend *backend)
+{
+    return backend != NULL && ((const struct block_image *)backend->context)->overlay != NULL;
+}
+
+static int compare_clusters(const void *a, const void *b)
+{
+    const struct cluster *x = a, *y = b;
+
+    return x->key < y->key ? -1 : x->key > y->key;
+}
+
+bool block_visit_overlay(struct block_backend *backend, block_overlay_fn *visit, void *context)
+{
+    struct block_image *image = backend->context;
+    struct block_overlay *overlay = image->overlay;
+    struct cluster *sorted = malloc((overlay->used + 1) * sizeof *sorted);
+    size_t count = 0;
+    bool is_good = sorted != NULL;
+
+    for (size_t n = 0; is_good && n < overlay->capacity; n++) {
+        if (overlay->table[n].key != 0) {
+            sorted[count++] = overlay->table[n];
+        }
+    }
+    if (is_good) {
+        qsort(sorted, count, sizeof *sorted, compare_clusters);
+    }
+    for (size_t n = 0; is_good && n < count; n++) {
+        uint64_t offset = (sorted[n].key - 1) * CLUSTER_SIZE, left = image->backend.sectors * SECTOR_SIZE - offset;
+        uint32_t size = left < CLUSTER_SIZE ? (uint32_t)((left + 4095) / 4096 * 4096) : CLUSTER_SIZE;
+        memset(overlay->copy, 0, CLUSTER_SIZE);
+        is_good = (sorted[n].slot == SLOT_ZERO ||
+                   host_file_read(&overlay->file, sorted[n].slot * CLUSTER_SIZE, overlay->copy, CLUSTER_SIZE)) &&
+                  visit(context, offset, size, overlay->copy);
+    }
+    free(sorted);
+    return is_good;
+}
+
+bool block_empty_overlay(struct block_backend *backend)
+{
+    struct block_image *image = backend->context;
+    struct block_overlay *overlay = image->overlay;
+
+    memset(overlay->table, 0, overlay->capacity * sizeof *overlay->table);
+    overlay->used = 0;
+    overlay->slots = 0;
+    return host_file_resize(&overlay->file, 0);
 }

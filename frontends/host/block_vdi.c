@@ -32,7 +32,7 @@ enum {
     BLOCKS_AT = 384,
     ALLOCATED_AT = 388,
     UUID_AT = 392,
-    LAST_SNAPSHOT_AT = 408,
+    MODIFIED_AT = 408,
     PARENT_UUID_AT = 424,
     PARENT_MODIFIED_AT = 440,
     HEADER_BYTES = 512,
@@ -51,6 +51,7 @@ struct vdi {
     uint64_t map_offset, data_offset;
     uint32_t block_size, blocks, allocated;
     uint32_t dirty_from, dirty_to; /* entries of the map */
+    bool is_modified_new;          /* the header tells of this opening for writing */
 };
 
 static bool damaged(struct block_image *image, struct error *err, const char *what)
@@ -102,7 +103,7 @@ static bool find_parent(struct block_image *image, struct error *err)
                             "it is a differencing image, and no VDI file there has the UUID of its parent");
     }
     /* A parent that was written since has a new modification UUID. */
-    if (memcmp(header + LAST_SNAPSHOT_AT, vdi->header + PARENT_MODIFIED_AT, 16) != 0 &&
+    if (memcmp(header + MODIFIED_AT, vdi->header + PARENT_MODIFIED_AT, 16) != 0 &&
         !is_all_zero(vdi->header + PARENT_MODIFIED_AT, 16) && !image->options.is_parent_unsafe) {
         return block_refuse(image, err, "restore the parent as it was", "its parent '%s' has changed since",
                             image->parent_name);
@@ -208,7 +209,9 @@ static bool vdi_allocate(struct block_image *image, uint64_t offset, uint64_t si
         return block_corrupt(image, "more blocks are in use than it has");
     }
     size = size < vdi->block_size - inside ? size : vdi->block_size - inside;
-    if (!node_write_new(image, image->file, host, offset - inside, vdi->block_size, offset, size, bytes)) {
+    struct block_cluster cluster = {image->file, host, offset - inside, vdi->block_size,
+                                    load_le32(vdi->map + block * 4) == BLOCK_ZERO ? EXTENT_ZERO : EXTENT_PARENT};
+    if (!node_write_new(image, &cluster, offset, size, bytes)) {
         return false;
     }
     store_le32(vdi->map + block * 4, vdi->allocated++);
@@ -218,11 +221,26 @@ static bool vdi_allocate(struct block_image *image, uint64_t offset, uint64_t si
     return true;
 }
 
+/* The UUID of the last modification, by which differencing images see that this one changed. */
+static bool renew_modified(struct block_image *image)
+{
+    struct vdi *vdi = image->state;
+
+    if (!vdi->is_modified_new) {
+        block_make_uuid(image->file, vdi->header + MODIFIED_AT);
+        vdi->is_modified_new = host_file_write(image->file, MODIFIED_AT, vdi->header + MODIFIED_AT, 16);
+    }
+    return vdi->is_modified_new;
+}
+
 static bool vdi_flush(struct block_image *image)
 {
     struct vdi *vdi = image->state;
     size_t length = (size_t)vdi->map_offset + (size_t)vdi->dirty_to * 4;
 
+    if (!renew_modified(image)) {
+        return block_host_error(image, "cannot write the header of");
+    }
     if (!host_file_sync(image->file)) {
         return block_host_error(image, "cannot flush");
     }
@@ -341,7 +359,7 @@ static bool vdi_create(const char *path, const struct block_create *create, stru
     store_le32(bytes + BLOCKS_AT, (uint32_t)blocks);
     store_le32(bytes + ALLOCATED_AT, is_static ? (uint32_t)blocks : 0);
     block_make_uuid(file, bytes + UUID_AT);
-    block_make_uuid(file, bytes + LAST_SNAPSHOT_AT);
+    block_make_uuid(file, bytes + MODIFIED_AT);
     for (uint32_t n = 0; n < blocks; n++) {
         store_le32(bytes + HEADER_BYTES + (size_t)n * 4, is_static ? n : BLOCK_FREE);
     }

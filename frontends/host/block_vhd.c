@@ -97,35 +97,6 @@ static bool read_footer(struct block_image *image, struct error *err)
     return true;
 }
 
-/* UTF-16 of either order to UTF-8, with / for \; false when it does not fit or is no text. */
-static bool to_utf8(const uint8_t *bytes, size_t size, bool is_big, char *text, size_t capacity)
-{
-    size_t length = 0;
-
-    for (size_t n = 0; n + 1 < size; n += 2) {
-        uint32_t c = is_big ? load_be16(bytes + n) : (uint32_t)(bytes[n] | bytes[n + 1] << 8);
-        if (c == 0) {
-            break;
-        }
-        if ((c & 0xfc00) == 0xd800 || length + 4 > capacity) {
-            return false; /* no characters beyond the first plane in names of files */
-        }
-        c = c == '\\' ? '/' : c;
-        if (c < 0x80) {
-            text[length++] = (char)c;
-        } else if (c < 0x800) {
-            text[length++] = (char)(0xc0 | c >> 6);
-            text[length++] = (char)(0x80 | (c & 0x3f));
-        } else {
-            text[length++] = (char)(0xe0 | c >> 12);
-            text[length++] = (char)(0x80 | (c >> 6 & 0x3f));
-            text[length++] = (char)(0x80 | (c & 0x3f));
-        }
-    }
-    text[length] = '\0';
-    return length != 0;
-}
-
 /* The relative locator (W2ru) if there is one, otherwise the name in the header, in the image's folder. */
 static bool read_parent(struct block_image *image, struct error *err)
 {
@@ -138,23 +109,28 @@ static bool read_parent(struct block_image *image, struct error *err)
         uint32_t size = load_be32(locator + 8);
         if (memcmp(locator, "W2ru", 4) == 0 && size <= sizeof bytes &&
             host_file_read(image->file, load_be64(locator + 16), bytes, size) &&
-            to_utf8(bytes, size, false, name, sizeof name)) {
+            layer_name_utf16(bytes, size, false, name, sizeof name)) {
             break;
         }
     }
-    if (name[0] == '\0' && !to_utf8(vhd->header + 64, 512, true, name, sizeof name)) {
+    if (name[0] == '\0' && !layer_name_utf16(vhd->header + 64, 512, true, name, sizeof name)) {
         return damaged(image, err, "a differencing image without the name of its parent");
     }
-    const char *base = name[0] != '\0' && name[1] == ':' ? strrchr(name, '/') : NULL; /* C:/...: another machine */
-    base = base != NULL ? base + 1 : strncmp(name, "./", 2) == 0 ? name + 2 : name;
-    image->parent_name = malloc(strlen(base) + 1);
-    image->parent_format = malloc(4);
-    if (image->parent_name == NULL || image->parent_format == NULL) {
-        return block_no_memory(image->path, err);
+    return layer_set_name(image, name, "vhd", err);
+}
+
+/* "Parent Unique ID": the one in the parent's footer, which whoever merges or replaces it makes anew. */
+static bool vhd_adopted(struct block_image *image, struct error *err)
+{
+    const struct vhd *vhd = image->state;
+    const struct vhd *parent = image->parent->driver == image->driver ? image->parent->state : NULL;
+
+    if (image->options.is_parent_unsafe || (parent != NULL && memcmp(parent->footer + 68, vhd->header + 40, 16) == 0)) {
+        return true;
     }
-    memcpy(image->parent_name, base, strlen(base) + 1);
-    memcpy(image->parent_format, "vhd", 4);
-    return true;
+    error_set(err, "'%s' is a layer over another image than '%s' (its parent's UUID is another)", image->path,
+              image->parent->path);
+    return error_hint(err, "restore the parent as it was");
 }
 
 static bool read_table(struct block_image *image, struct error *err)
@@ -307,7 +283,8 @@ static bool add_block(struct block_image *image, uint64_t block, uint64_t offset
     if (is_layer) {
         is_done = is_done && host_file_write(image->file, host + vhd->bitmap_size + (offset - start), bytes, (size_t)size);
     } else {
-        is_done = is_done && node_write_new(image, image->file, host + vhd->bitmap_size, start, vhd->block_size, offset, size, bytes);
+        struct block_cluster cluster = {image->file, host + vhd->bitmap_size, start, vhd->block_size, EXTENT_ZERO};
+        is_done = is_done && node_write_new(image, &cluster, offset, size, bytes);
     }
     if (!is_done) {
         vhd->bitmap_block = UINT64_MAX;
@@ -492,6 +469,7 @@ const struct block_driver block_vhd_driver = {
     .content = CONTENT_VHD,
     .create_options = "subformat",
     .open = vhd_open,
+    .adopted = vhd_adopted,
     .close = vhd_close,
     .map = vhd_map,
     .allocate = vhd_allocate,

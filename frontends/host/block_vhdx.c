@@ -1,10 +1,10 @@
-/* block_vhdx.c - Hyper-V disk images (VHDX): fixed and dynamic, with log replay.
+/* block_vhdx.c - Hyper-V disk images (VHDX): fixed, dynamic and differencing, with log replay.
  *
  * [MS-VHDX] Virtual Hard Disk v2 File Format, revision 7. Little-endian. Two headers of which the one with the higher
  * sequence number counts, two copies of a table of regions, metadata, and the BAT, whose 64-bit entries have a state and a
  * place in MiB.
  *
- * Not implemented (refused): differencing images, sectors of 4096 bytes. */
+ * Not implemented (refused): sectors of 4096 bytes. */
 #include "frontends/host/block_vhdx.h"
 #include "mem/space.h"
 
@@ -19,6 +19,7 @@ enum {
     STATE_ZERO = 2,
     STATE_UNMAPPED = 3,
     STATE_FULLY_PRESENT = 6,
+    STATE_PARTIALLY_PRESENT = 7,
     MIB = 1 << 20,
 };
 #define SIZE_MAX_BYTES (UINT64_C(64) << 40)
@@ -36,6 +37,8 @@ static const uint8_t guid_page83[16] = {0xab, 0x12, 0xca, 0xbe, 0xe6, 0xb2, 0x23
                                         0x93, 0xef, 0xc3, 0x09, 0xe0, 0x00, 0xc7, 0x46};
 static const uint8_t guid_logical[16] = {0x1d, 0xbf, 0x41, 0x81, 0x6f, 0xa9, 0x09, 0x47,
                                          0xba, 0x47, 0xf2, 0x33, 0xa8, 0xfa, 0xab, 0x5f};
+static const uint8_t guid_locator[16] = {0x2d, 0x5f, 0xd3, 0xa8, 0x0b, 0xb3, 0x4d, 0x45,
+                                         0xab, 0xf7, 0xd3, 0xd8, 0x48, 0x34, 0xab, 0x0c};
 static const uint8_t guid_physical[16] = {0xc7, 0x48, 0xa3, 0xcd, 0x5d, 0x44, 0x71, 0x44,
                                           0x9c, 0xc9, 0xe9, 0x88, 0x52, 0x51, 0xc5, 0x56};
 
@@ -49,6 +52,7 @@ static void vhdx_close(struct block_image *image)
     struct vhdx *vhdx = image->state;
 
     free(vhdx->bat);
+    free(vhdx->bitmap);
     free(vhdx);
     image->state = NULL;
 }
@@ -112,28 +116,37 @@ static bool read_regions(struct block_image *image, struct error *err)
            damaged(image, err, "no right table of regions");
 }
 
-/* One item of the metadata; at most 16 bytes are of interest. */
-static bool read_item(struct block_image *image, const uint8_t *table, const uint8_t *guid, uint8_t item[16])
+/* Where an item of the metadata is in the file. */
+static bool find_item(const struct vhdx *vhdx, const uint8_t *table, const uint8_t *guid, uint64_t *at, uint32_t *length)
 {
-    const struct vhdx *vhdx = image->state;
-
-    memset(item, 0, 16);
     for (uint16_t n = 0; n < load_le16(table + 10) && n < 2047; n++) {
         const uint8_t *entry = table + 32 + (size_t)n * 32;
-        uint32_t offset = load_le32(entry + 16), length = load_le32(entry + 20);
+        uint32_t offset = load_le32(entry + 16);
+        *length = load_le32(entry + 20);
         if (memcmp(entry, guid, 16) == 0) {
-            length = length < 16 ? length : 16;
-            return offset >= VHDX_REGION_BYTES && length != 0 && offset <= vhdx->metadata_bytes - length &&
-                   host_file_read(image->file, vhdx->metadata_offset + offset, item, length);
+            *at = vhdx->metadata_offset + offset;
+            return offset >= VHDX_REGION_BYTES && *length != 0 && *length <= vhdx->metadata_bytes &&
+                   offset <= vhdx->metadata_bytes - *length;
         }
     }
     return false;
 }
 
+/* An item, or its first 16 bytes. */
+static bool read_item(struct block_image *image, const uint8_t *table, const uint8_t *guid, uint8_t item[16])
+{
+    uint64_t at = 0;
+    uint32_t length = 0;
+
+    memset(item, 0, 16);
+    return find_item(image->state, table, guid, &at, &length) &&
+           host_file_read(image->file, at, item, length < 16 ? length : 16);
+}
+
 static bool read_metadata(struct block_image *image, struct error *err)
 {
     struct vhdx *vhdx = image->state;
-    uint8_t *table = malloc(VHDX_REGION_BYTES), parameters[16], size[16], sector[16];
+    uint8_t *table = malloc(VHDX_REGION_BYTES), parameters[16] = {0}, size[16] = {0}, sector[16] = {0};
 
     if (table == NULL) {
         return block_no_memory(image->path, err);
@@ -141,18 +154,19 @@ static bool read_metadata(struct block_image *image, struct error *err)
     bool is_good = host_file_read(image->file, vhdx->metadata_offset, table, VHDX_REGION_BYTES) &&
                    memcmp(table, "metadata", 8) == 0 && read_item(image, table, guid_parameters, parameters) &&
                    read_item(image, table, guid_size, size) && read_item(image, table, guid_logical, sector);
+    vhdx->is_fixed = load_le32(parameters + 4) & 1;
+    vhdx->is_layer = (load_le32(parameters + 4) & 2) != 0;
+    uint64_t locator_at = 0;
+    uint32_t locator_size = 0;
+    bool has_locator = is_good && vhdx->is_layer && find_item(vhdx, table, guid_locator, &locator_at, &locator_size);
     free(table);
-    if (!is_good) {
+    if (!is_good || has_locator != vhdx->is_layer) {
         return damaged(image, err, "its metadata is incomplete");
     }
     vhdx->block_size = load_le32(parameters);
-    vhdx->is_fixed = load_le32(parameters + 4) & 1;
     vhdx->sector_size = load_le32(sector);
     image->size = load_le64(size);
     image->cluster_size = vhdx->block_size;
-    if (load_le32(parameters + 4) & 2) {
-        return block_refuse(image, err, "merge it with Hyper-V: Merge-VHD", "differencing VHDX images are not supported");
-    }
     if (vhdx->sector_size != SECTOR_SIZE) {
         return block_refuse(image, err, "convert it: qemu-img convert -O vhdx IN OUT",
                             "sectors of %u bytes are not supported", vhdx->sector_size);
@@ -161,7 +175,7 @@ static bool read_metadata(struct block_image *image, struct error *err)
         image->size == 0 || image->size > SIZE_MAX_BYTES || image->size % SECTOR_SIZE != 0) {
         return damaged(image, err, "impossible sizes");
     }
-    return true;
+    return !vhdx->is_layer || vhdx_read_locator(image, locator_at, locator_size, err);
 }
 
 /* The index in the BAT of a payload block: behind each chunk is the entry of a bitmap block. */
@@ -195,6 +209,11 @@ static bool read_bat(struct block_image *image, struct error *err)
             return damaged(image, err, "a block is at an impossible place");
         }
         vhdx->end = at != 0 && end > vhdx->end && end > at ? end : vhdx->end;
+    }
+    for (uint64_t n = 0; vhdx->is_layer && n <= (vhdx->blocks - 1) / vhdx->chunk_ratio; n++) {
+        uint64_t index = vhdx_bitmap_index(vhdx, n), entry = index < vhdx->bat_bytes / 8 ? load_le64(vhdx->bat + index * 8) : 0;
+        uint64_t end = (entry >> 20 << 20) + MIB;
+        vhdx->end = (entry & 7) >= STATE_FULLY_PRESENT && end > vhdx->end ? end : vhdx->end;
     }
     uint64_t file_end = (image->file->size + MIB - 1) / MIB * MIB;
     vhdx->end = (vhdx->end + MIB - 1) / MIB * MIB;
@@ -235,6 +254,11 @@ static bool vhdx_map(struct block_image *image, uint64_t offset, uint64_t size, 
     case STATE_FULLY_PRESENT:
         *extent = (struct block_extent){EXTENT_DATA, true, image->file, (entry >> 20 << 20) + inside, extent->size};
         break;
+    case STATE_PARTIALLY_PRESENT:
+        if (vhdx->is_layer) {
+            return vhdx_map_partial(image, block, entry >> 20 << 20, inside, extent);
+        }
+        return block_corrupt(image, "block %llu is in an impossible state", (unsigned long long)block);
     case STATE_NOT_PRESENT: extent->kind = EXTENT_PARENT; break;
     case STATE_UNDEFINED:
     case STATE_ZERO:
@@ -253,6 +277,20 @@ static bool vhdx_map(struct block_image *image, uint64_t offset, uint64_t size, 
     return true;
 }
 
+/* 2.2.2.1: FileWriteGuid and DataWriteGuid tell that this opening writes. */
+static bool renew_header(struct block_image *image)
+{
+    struct vhdx *vhdx = image->state;
+
+    if (vhdx->is_header_new) {
+        return true;
+    }
+    block_make_uuid(image->file, vhdx->header + 16);
+    block_make_uuid(image->file, vhdx->header + 32);
+    vhdx->is_header_new = vhdx_write_header(image);
+    return vhdx->is_header_new;
+}
+
 static bool vhdx_allocate(struct block_image *image, uint64_t offset, uint64_t size, const uint8_t *bytes, uint64_t *done)
 {
     struct vhdx *vhdx = image->state;
@@ -262,20 +300,28 @@ static bool vhdx_allocate(struct block_image *image, uint64_t offset, uint64_t s
     if (block >= vhdx->blocks) {
         return block_corrupt(image, "it has too few blocks");
     }
-    if (!vhdx->is_header_new) { /* 2.2.2.1: FileWriteGuid and DataWriteGuid change before the first write */
-        block_make_uuid(image->file, vhdx->header + 16);
-        block_make_uuid(image->file, vhdx->header + 32);
-        if (!vhdx_write_header(image)) {
-            return false;
-        }
-        vhdx->is_header_new = true;
-    }
-    size = size < vhdx->block_size - inside ? size : vhdx->block_size - inside;
-    if (!node_write_new(image, image->file, host, offset - inside, vhdx->block_size, offset, size, bytes)) {
+    if (!renew_header(image)) {
         return false;
     }
+    size = size < vhdx->block_size - inside ? size : vhdx->block_size - inside;
+    uint64_t entry = load_le64(vhdx->bat + at);
+    if ((entry & 7) == STATE_PARTIALLY_PRESENT) {
+        host = entry >> 20 << 20;
+        if (!vhdx_complete(image, block, host)) {
+            return false;
+        }
+        if (!host_file_write(image->file, host + inside, bytes, (size_t)size)) {
+            return block_host_error(image, "cannot write");
+        }
+    } else {
+        struct block_cluster cluster = {image->file, host, offset - inside, vhdx->block_size,
+                                        (entry & 7) == STATE_NOT_PRESENT ? EXTENT_PARENT : EXTENT_ZERO};
+        if (!node_write_new(image, &cluster, offset, size, bytes)) {
+            return false;
+        }
+        vhdx->end = host + vhdx->block_size;
+    }
     store_le64(vhdx->bat + at, host | STATE_FULLY_PRESENT);
-    vhdx->end = host + vhdx->block_size;
     vhdx->dirty_from = vhdx->dirty_to == 0 || at < vhdx->dirty_from ? at : vhdx->dirty_from;
     vhdx->dirty_to = at + 8 > vhdx->dirty_to ? at + 8 : vhdx->dirty_to;
     *done = size;
@@ -286,6 +332,9 @@ static bool vhdx_flush(struct block_image *image)
 {
     struct vhdx *vhdx = image->state;
 
+    if (!renew_header(image)) {
+        return false;
+    }
     if (!host_file_sync(image->file)) {
         return block_host_error(image, "cannot flush");
     }
@@ -313,7 +362,7 @@ static bool vhdx_check(struct block_image *image, struct block_check *check, str
     }
     for (uint64_t n = 0; n < vhdx->blocks; n++) {
         uint64_t entry = load_le64(vhdx->bat + bat_index(vhdx, n) * 8), at = entry >> 20;
-        if ((entry & 7) != STATE_FULLY_PRESENT) {
+        if ((entry & 7) < STATE_FULLY_PRESENT) {
             continue;
         }
         bool is_bad = (entry >> 20 << 20) >= image->file->size;
@@ -341,7 +390,9 @@ static void vhdx_info(struct block_image *image, struct block_info *info)
     const struct vhdx *vhdx = image->state;
 
     snprintf(info->rows[0].key, sizeof info->rows[0].key, "type");
-    snprintf(info->rows[0].value, sizeof info->rows[0].value, "%s", vhdx->is_fixed ? "fixed" : "dynamic");
+    snprintf(info->rows[0].value, sizeof info->rows[0].value, "%s", vhdx->is_layer  ? "differencing"
+                                                                             : vhdx->is_fixed ? "fixed"
+                                                                                              : "dynamic");
     info->rows[0].kind = INFO_TEXT;
     snprintf(info->rows[1].key, sizeof info->rows[1].key, "block size");
     snprintf(info->rows[1].value, sizeof info->rows[1].value, "%u", vhdx->block_size);
@@ -478,6 +529,7 @@ const struct block_driver block_vhdx_driver = {
     .content = CONTENT_VHDX,
     .create_options = "block_size, subformat",
     .open = vhdx_open,
+    .adopted = vhdx_adopted,
     .close = vhdx_close,
     .map = vhdx_map,
     .allocate = vhdx_allocate,

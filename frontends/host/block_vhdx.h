@@ -27,6 +27,11 @@ struct vhdx {
     uint64_t dirty_from, dirty_to; /* bytes of the BAT */
     uint64_t end;                  /* where the next block goes */
     bool was_replayed;
+    /* Differencing images. */
+    bool is_layer;
+    char linkages[2][48]; /* the parent's DataWriteGuid: as the locator has it, "{...}" or "" */
+    uint8_t *bitmap;      /* of the chunk `bitmap_chunk` */
+    uint64_t bitmap_chunk;
 };
 
 /* CRC-32C (Castagnoli), as iSCSI has it (RFC 3720, B.4). */
@@ -36,5 +41,17 @@ bool vhdx_replay(struct block_image *image, struct error *err);
 /* Writes the header with the next sequence number to the other place. */
 bool vhdx_write_header(struct block_image *image);
 bool vhdx_create(const char *path, const struct block_create *create, struct error *err);
+
+/* ---- block_vhdx_layer.c ---- */
+/* Reads the parent locator, `size` bytes at `offset` in the file. */
+bool vhdx_read_locator(struct block_image *image, uint64_t offset, uint32_t size, struct error *err);
+bool vhdx_adopted(struct block_image *image, struct error *err);
+/* The index in the BAT of the bitmap block of a chunk. */
+uint64_t vhdx_bitmap_index(const struct vhdx *vhdx, uint64_t chunk);
+/* Maps a part of a block of which only some sectors are here, at `host`. */
+bool vhdx_map_partial(struct block_image *image, uint64_t block, uint64_t host, uint64_t inside,
+                      struct block_extent *extent);
+/* Puts the parent's sectors into such a block, which makes it a whole one. */
+bool vhdx_complete(struct block_image *image, uint64_t block, uint64_t host);
 
 #endif

@@ -420,7 +420,9 @@ static bool vmdk_allocate(struct block_image *image, uint64_t offset, uint64_t s
         return false;
     }
     uint64_t host = extent->end;
-    if (!node_write_new(image, extent->file, host, offset - inside, extent->grain_size, offset, size, bytes)) {
+    uint32_t old = load_le32(extent->tables[index] + grain % extent->table_entries * 4);
+    struct block_cluster cluster = {extent->file, host, offset - inside, extent->grain_size, kind_of(extent, old)};
+    if (!node_write_new(image, &cluster, offset, size, bytes)) {
         return false;
     }
     extent->end = host + extent->grain_size;

@@ -132,15 +132,7 @@ static bool read_parent_name(struct block_image *image, struct error *err)
     for (char *at = value; *at != '\0'; at++) {
         *at = *at == '\\' ? '/' : *at;
     }
-    const char *name = value[1] == ':' && strrchr(value, '/') != NULL ? strrchr(value, '/') + 1 : value; /* C:\... */
-    image->parent_name = malloc(strlen(name) + 1);
-    image->parent_format = malloc(5);
-    if (image->parent_name == NULL || image->parent_format == NULL) {
-        return block_no_memory(image->path, err);
-    }
-    memcpy(image->parent_name, name, strlen(name) + 1);
-    memcpy(image->parent_format, "vmdk", 5);
-    return true;
+    return layer_set_name(image, value, "vmdk", err);
 }
 
 bool vmdk_read_descriptor(struct block_image *image, uint64_t offset, bool has_extents, struct error *err)

@@ -523,6 +523,8 @@ size_t chardev_read(struct chardev *dev, void *bytes, size_t size)
 
 bool chardev_is_at_end(const struct chardev *dev) { return dev->is_at_end; }
 
+bool chardev_is_connected(const struct chardev *dev) { return dev->in >= 0 && !dev->is_at_end; }
+
 unsigned chardev_connections(const struct chardev *dev) { return dev->connections; }
 
 bool chardev_is_interactive(const struct chardev *dev)

@@ -27,6 +27,9 @@ size_t chardev_read(struct chardev *dev, void *bytes, size_t size);
 /* True once input has ended for good (end of a pipe on stdin). */
 bool chardev_is_at_end(const struct chardev *dev);
 
+/* False while a server has no client, and once input has ended. */
+bool chardev_is_connected(const struct chardev *dev);
+
 /* How many clients have come so far; 1 for what is no server. */
 unsigned chardev_connections(const struct chardev *dev);
 /* True when somebody types there with a terminal in raw mode, or may. */

@@ -12,6 +12,7 @@
 static const char *const system_dirs[] = {
     "/usr/share/seabios", "/usr/share/qemu",         "/usr/share/qemu-kvm",
     "/usr/share/seavgabios", "/usr/local/share/qemu", "/usr/local/share/seabios",
+    "/usr/lib/ipxe/qemu", "/usr/share/ipxe/qemu",    "/usr/share/ipxe",
 };
 
 static bool try_dir(struct tick86_blob *blob, const char *dir, size_t dir_length, const char *name, struct error *err)

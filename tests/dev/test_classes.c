@@ -42,8 +42,8 @@ static bool disk_flush(void *context)
     return true;
 }
 
-static struct block_backend disk = { NULL, DISK_SECTORS, false, disk_read, disk_write, disk_flush };
-static struct block_backend cdrom = { NULL, DISK_SECTORS, true, disk_read, disk_write, disk_flush };
+static struct block_backend disk = { NULL, DISK_SECTORS, false, disk_read, disk_write, disk_flush, NULL };
+static struct block_backend cdrom = { NULL, DISK_SECTORS, true, disk_read, disk_write, disk_flush, NULL };
 static struct packet_sink network;
 static uint8_t mac[6] = { 0x52, 0x54, 0, 0x12, 0x34, 0x56 };
 static struct property properties[] = {

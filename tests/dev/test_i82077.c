@@ -44,7 +44,7 @@ static void open_fdc(struct box *box)
         disk[n * 4 + 1] = (uint8_t)(n >> 8);
         disk[n * 4 + 2] = (uint8_t)(n >> 16);
     }
-    medium = (struct block_backend){NULL, DISK_SECTORS, false, disk_read, disk_write, disk_flush};
+    medium = (struct block_backend){NULL, DISK_SECTORS, false, disk_read, disk_write, disk_flush, NULL};
     box_prepare(box);
     struct device surroundings = {.clock = &box->clock, .log = &box->log, .space = box->space, .ports = box->ports};
     dma = device_create(&i8237_class, "dma", &surroundings, NULL, &err);

@@ -65,7 +65,7 @@ static void image_open(struct image *image, uint64_t sectors)
         }
     }
     image->failing = UINT64_MAX;
-    image->backend = (struct block_backend){image, sectors, false, image_read, image_write, image_flush};
+    image->backend = (struct block_backend){image, sectors, false, image_read, image_write, image_flush, NULL};
 }
 
 /* Disk at primary 0 and 1, CD at secondary 0. */
@@ -677,6 +677,58 @@ START_TEST(dma_read_and_write)
 }
 END_TEST
 
+/* ATA8-ACS2 7.5.3: the ranges of a block read as zeros, their neighbours stay; a range that leaves the disk aborts. */
+START_TEST(trim)
+{
+    static const struct {
+        uint64_t sector;
+        uint16_t count;
+    } ranges[] = {{10, 3}, {0, 0}, {700, 40}, {DISK_SECTORS - 1, 1}};
+    struct rig rig;
+    uint8_t page[512];
+
+    open_rig(&rig, false);
+    out(&rig, COMMAND, 0xec);
+    wait(&rig);
+    read_page(&rig, page);
+    ck_assert_uint_eq(identify_word(page, 169), 1);
+    ck_assert_uint_eq(identify_word(page, 69) & 0x4020, 0x4020);
+    for (unsigned n = 0; n < 512; n++) {
+        box_write8(&rig.box, DATA + n, 0);
+    }
+    for (unsigned n = 0; n < 4; n++) {
+        box_write32(&rig.box, DATA + n * 8, (uint32_t)ranges[n].sector);
+        box_write32(&rig.box, DATA + n * 8 + 4, (uint32_t)ranges[n].count << 16);
+    }
+    put_descriptor(&rig, 0, DATA, 512, true);
+    for (unsigned round = 0; round < 2; round++) {
+        out(&rig, FEATURES, 0);
+        out(&rig, FEATURES, 1);
+        set_lba48(&rig, 0, 1);
+        out(&rig, COMMAND, 0x06);
+        start_dma(&rig, false);
+        ck_assert_uint_eq(wait(&rig), round == 0 ? 0x50 : 0x51);
+        box_out8(&rig.box, bm(&rig), 0);
+        box_write32(&rig.box, DATA + 3 * 8 + 4, 2u << 16); /* the next: one sector too many */
+    }
+    ck_assert_uint_eq(in(&rig, ERROR) & 4, 4);
+    for (uint64_t s = 0; s < DISK_SECTORS; s++) {
+        bool is_zero = false;
+        for (unsigned n = 0; n < 4; n++) {
+            is_zero = is_zero || (s >= ranges[n].sector && s < ranges[n].sector + ranges[n].count);
+        }
+        for (unsigned n = 0; n < 512; n++) {
+            ck_assert_uint_eq(rig.disk[0].bytes[s * 512 + n], is_zero ? 0 : pattern(s, n));
+        }
+    }
+    out(&rig, FEATURES, 0); /* no other function */
+    out(&rig, FEATURES, 2);
+    out(&rig, COMMAND, 0x06);
+    ck_assert_uint_eq(wait(&rig), 0x51);
+    close_rig(&rig);
+}
+END_TEST
+
 /* Descriptors longer than the transfer: interrupt with Active still set. Shorter: Active falls, no interrupt. */
 START_TEST(dma_sizes_differ)
 {
@@ -1153,6 +1205,7 @@ int main(void)
     tcase_add_loop_test(tc, small_commands, 0, 16);
     tcase_add_test(tc, smart_and_sleep);
     tcase_add_test(tc, dma_read_and_write);
+    tcase_add_test(tc, trim);
     tcase_add_test(tc, dma_sizes_differ);
     tcase_add_loop_test(tc, dma_error, 0, 3);
     tcase_add_test(tc, dma_endless_table);

@@ -2,6 +2,7 @@
 # shellcheck shell=bash disable=SC2034
 build=$(cd "$2" && pwd) || exit 1
 tick86=$build/tick86
+source_dir=$(cd "$3" && pwd) || exit 1
 img=$build/tick86-img
 stress=$build/blockstress
 command -v qemu-img >/dev/null || { echo "qemu-img is not installed (package qemu-utils)"; exit 77; }
@@ -21,7 +22,7 @@ qemu_name() {
 
 # qemu_create FORMAT FILE SIZE [OPTIONS]: an image made by qemu-img, of exactly that size.
 qemu_create() {
-    local options=$4
+    local options=${4-}
     [ "$1" != vhd ] || options=${options:+$options,}force_size=on
     qemu-img create -q -f "$(qemu_name "$1")" ${options:+-o "$options"} "$2" "$3"
 }

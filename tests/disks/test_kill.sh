@@ -9,7 +9,7 @@ script=$(cd "$(dirname "$0")" && pwd)/kill_image.sh
 kills=${DISKS_KILLS:-5}
 seed=1
 
-for row in raw: qcow2: qcow2:cluster_size=4K vdi: vhd:force_size=on vhdx: vmdk:; do
+for row in ${DISKS_ROWS:-raw: qcow2: qcow2:cluster_size=4K vdi: vhd:force_size=on vhdx: vmdk:}; do
     format=${row%%:*}
     "$img" --help | grep -q "Formats.* $format\b" || continue
     export KILL_OPTIONS=${row#*:}

@@ -84,6 +84,11 @@ put:
         mov     ah, 0eh
         mov     bx, 7
         int     10h
+        mov     dx, COM1 + 5
+.busy:
+        in      al, dx
+        test    al, 20h
+        jz      .busy
         pop     ax
         mov     dx, COM1
         out     dx, al

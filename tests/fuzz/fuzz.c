@@ -194,7 +194,7 @@ void fuzz_machine_copy(struct fuzz_machine *to, struct fuzz_machine *from)
     }
     space_commit(b->space);
     cpu_loaded(b->cpu);
-    b->dead_since_ns = a->dead_since_ns;
+    b->run.dead_since_ns = a->run.dead_since_ns;
     b->is_stop_requested = a->is_stop_requested;
 }
 

@@ -550,7 +550,7 @@ int main(int argc, char **argv)
     if (options.seconds == 0 && options.rounds == 0) {
         options.seconds = 60;
     }
-    decoder = decoder_create();
+    decoder = decoder_create(NULL);
     if (decoder == NULL) {
         return 1;
     }

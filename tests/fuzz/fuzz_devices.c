@@ -511,12 +511,14 @@ static void op_time(struct player *p)
     case STOP_RESET:
     case STOP_TRIPLE_FAULT:
     case STOP_POWEROFF:
+    case STOP_DEBUG:
     case STOP_DEAD:
         tick86_reset(p->machine);
         break;
     case STOP_BUDGET:
     case STOP_DEBUG_EXIT:
     case STOP_REQUESTED:
+    case STOP_MISSED:
         break;
     }
 }

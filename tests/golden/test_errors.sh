@@ -42,6 +42,15 @@ else
     chmod 0 unreadable
 fi
 
+for value in sdl,zoom=9 sdl,scaling=soft sdl,color=1 sdl,aspect=2 vnc=host vnc=:x; do
+    status=0
+    "$tick86" -display $value </dev/null >out 2>errors || status=$?
+    [ $status = 1 ] && [ "$(wc -l <errors)" = 1 ] || fail "-display $value: status $status"
+done
+bad "use -audio sdl" -audio alsa
+bad "No such file" -record-video absent/film.mkv
+bad "1 to 8 characters" -vnc :0,password=
+bad "use vnc=HOST:N" -vnc nowhere
 bad "cannot read script 'absent'" --script=absent
 
 # Images: every way to name one, every way to be wrong.
@@ -120,7 +129,12 @@ bad "more than" -L a -L b -L c -L d -L e -L f -L g -L h -L i -L j -L k -L l -L m
 for value in 0 -1 x 1Q 100T 512.5M 512K 1025K "" 99999999999999999999; do
     bad "does not take" -m "$value"
 done
-bad "pentium2" -cpu z80
+bad "there is no model" -cpu z80
+bad "is implemented" -cpu max,+sse5
+bad "needs a sign" -cpu max,sse
+bad "takes on or off" -cpu max,sse=maybe
+bad "needs" -cpu pentium2,+sse2
+bad "32-bit model" -cpu pentium3,+lm
 bad "order" -boot q
 bad "no setting" -boot color=red
 bad "not on or off" -boot menu=perhaps
@@ -135,9 +149,24 @@ bad "cannot (find|connect)" -serial tcp:127.0.0.1:1
 bad "setting" -serial unix:sock,sevrer
 bad "serial-rate" -serial-rate 9600
 bad "seed" -seed banana
+bad "cannot open snapshot" -loadvm absent.t86
+bad "no snapshot of tick86" -loadvm text
+bad "cannot open recording" -replay absent
+bad "no recording of tick86" -replay text
+bad "no recording of tick86" -replay empty
+bad "cannot write recording" -record no/where
+bad "no setting 'first=3'" -record r,first=3
+bad "last=soon" -record r,last=soon
+bad "memory for checkpoints" -checkpoints mem=few
+bad "memory for checkpoints" -checkpoints 0
 bad "does not take" -parallel lpt
 bad "does not take" -monitor file:log
 bad "does not take" -monitor telephone
+bad "does not take" -gdb telephone
+bad "no port" -gdb tcp:localhost
+bad "cannot (find|offer)" -gdb tcp:256.256.256.256:1
+bad "cannot offer" -gdb unix:no/where
+bad "wanted by 2" -gdb stdio -serial stdio
 bad "cannot connect" -monitor unix:absent
 bad "does not take" -debugcon mon:stdio
 bad "cannot write" -debugcon file:no/where
@@ -167,9 +196,50 @@ for option in -snapshot -nographic -S -no-reboot -no-shutdown -print-hash; do
 done
 bad "unknown option '-frobnicate'" -frobnicate
 bad "did you mean -serial" -serail null
-bad "not implemented" -smp 4
+bad "such as -smp 4" -smp 33
+bad "such as -smp 4" -smp none
+bad "sockets \* cores" -smp 4,cores=3
+bad "no setting" -smp dies=2
+bad "seed=N" -sched fast
+bad "seed=N" -sched seed=
 bad "not implemented" -enable-kvm
 bad "not implemented" -machine q35
+
+# Networks.
+bad "no such network" -nic tap
+bad "no setting 'color'" -nic user,color=red
+bad "no network card 'ne3000'" -nic user,model=ne3000
+bad "address is six bytes" -nic user,mac=52:54:00
+bad "address is six bytes" -nic user,mac=01:00:00:00:00:01
+bad "hostfwd .* cannot be understood" -nic user,hostfwd=22
+bad "guestfwd .* cannot be understood" -nic user,guestfwd=tcp:10.0.2.100:80
+bad "free address" -nic user,guestfwd=tcp:10.0.2.2:80-cmd:cat
+bad "net=" -nic user,net=ten
+bad "within net" -nic user,dns=192.0.2.1
+bad "not on or off" -nic user,restrict=perhaps
+bad "tftp=" -nic user,tftp=absent
+bad "leaves nothing" -nic user,ipv4=off,ipv6=off
+bad "cannot write capture" -nic none -nic user,capture=no/where
+bad "has no id" -netdev user
+bad "two networks" -netdev user,id=a -netdev user,id=a
+bad "has no address" -nic stream
+bad "port is missing" -nic stream,addr.type=inet,addr.host=127.0.0.1
+bad "not implemented" -nic stream,addr.type=vsock,addr.port=1
+bad "cannot connect" -nic stream,addr.type=unix,addr.path=absent
+bad "no local address" -nic dgram
+bad "needs one of" -nic socket
+bad "HOST:PORT" -nic socket,listen=here
+bad "no network 'net0'" -device e1000,netdev=net0
+bad "PCI slot" -device e1000,addr=40
+bad "iobase" -device ne2k_isa,iobase=0x301
+bad "irq" -device ne2k_isa,irq=8
+bad "no setting" -device e1000,color=red
+bad "two network cards" -netdev user,id=a -device e1000,netdev=a -device e1000,netdev=a
+bad "more than 8" -nic user -nic user -nic user -nic user -nic user -nic user -nic user -nic user -nic user
+bad "cannot (open|read|find).*absent" -nic user,romfile=absent
+bad "not implemented" -net user
+bad "filter-dump" -object rng-random
+bad "no network 'x'" -object filter-dump,netdev=x,file=f
 
 # A port that somebody has.
 port=$((20000 + $$ % 20000))
@@ -180,6 +250,8 @@ for ((n = 0; n < 100; n++)); do
     sleep 0.1
 done
 bad "Address already in use" -serial "tcp:127.0.0.1:$port,server,nowait"
+bad "Address already in use" -nic "user,hostfwd=tcp:127.0.0.1:$port-:22"
+bad "Address already in use" -nic "stream,server=on,addr.host=127.0.0.1,addr.port=$port"
 bad "Address already in use" -monitor "tcp:127.0.0.1:$port,server"
 
 # Nothing in the table was forgotten: all options with values but those for which every text is good.

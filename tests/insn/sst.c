@@ -6,6 +6,7 @@
 #define _DEFAULT_SOURCE 1 /* scandir */
 #include "cpu/cpu.h"
 #include "cpu/system.h"
+#include "tests/support/isa_cases.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -331,6 +332,7 @@ static void run_case(struct runner *r, const struct vector *v, unsigned long *fi
         cpu_run(r->cpu, 1000);
     }
     r->cases++;
+    isa_cases_in(v->code.at, v->code.size, 0, 1, 1);
     if (matches(r, v, why, sizeof why)) {
         r->passed++;
     } else {

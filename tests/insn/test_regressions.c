@@ -1,5 +1,6 @@
 /* test_regressions.c - rows of tests/oracle/regressions.txt, what processors did, run by the interpreter on any host. */
 #include "tests/oracle/oracle.h"
+#include "tests/support/isa_cases.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -48,6 +49,7 @@ static void run_line(const char *line, unsigned number)
     if (decode(decoder, test.code, test.code_size, test.mode, &test.decoded) == DECODED) {
         test.row = test.decoded.opcode;
     }
+    isa_cases_in(test.code, test.code_size, test.mode, CODE_MAX, 1);
     test.native_mode = test.mode;
     for (unsigned way = 0; way < 2; way++) {
         test.single = way == 0;
@@ -71,7 +73,7 @@ START_TEST(rows)
     unsigned number = 0, count = 0;
 
     ck_assert_msg(in != NULL, "cannot read " TICK86_TEST_DATA "/oracle/regressions.txt");
-    decoder = decoder_create();
+    decoder = decoder_create(NULL);
     ck_assert(decoder && emulated_open());
     while (fgets(line, sizeof line, in)) {
         number++;

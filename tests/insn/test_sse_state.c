@@ -213,7 +213,10 @@ START_TEST(xsave)
     ck_assert_int_eq(rig_run(r, setbv, 5, 2), VEC_GP);
     r->cpu->gpr[REG_AX] = 3;
     ck_assert_int_eq(rig_run(r, setbv, 5, 2), -1);
-    r->cpu->gpr[REG_CX] = 1;
+    r->cpu->gpr[REG_CX] = 1; /* what is in use */
+    ck_assert_int_eq(rig_run(r, getbv, 3, 1), -1);
+    ck_assert_uint_eq(r->cpu->gpr[REG_AX], 3);
+    r->cpu->gpr[REG_CX] = 2;
     ck_assert_int_eq(rig_run(r, getbv, 3, 1), VEC_GP);
     r->cpu->gpr[REG_CX] = 0;
     /* Only what is asked for: XMM, not x87. EDX is not 0, but those bits are not in XCR0. */

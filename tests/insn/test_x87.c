@@ -10,6 +10,7 @@
 #include "cpu/cpu.h"
 #include "cpu/decode.h"
 #include "cpu/handler.h"
+#include "tests/support/isa_cases.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -104,6 +105,7 @@ static void start(struct rig *r, const uint8_t *code, size_t size)
 {
     struct cpu *cpu = r->cpu;
 
+    isa_cases_in(code, size, MODE_PROTECTED | MODE_CODE32, 8, 1);
     poke(r, CODE, code, size);
     cpu->rip = CODE;
     cpu->halted_state = CPU_RUNNING;
@@ -551,7 +553,7 @@ enum { MEMORY_FORMS = 64, FORMS = MEMORY_FORMS + 8 * 64, CASES = 1000, REPORTS =
 
 static bool is_comparable(const uint8_t op[2])
 {
-    struct decoder *decoder = decoder_create();
+    struct decoder *decoder = decoder_create(NULL);
     struct decoded d;
     bool is_defined = decode(decoder, op, 2, MODE_CODE32 | MODE_PROTECTED, &d) == DECODED;
     bool is_environment = is_defined && op[1] < 0xc0 && (strstr(d.opcode->stem, "env") || strstr(d.opcode->stem, "frstor") ||

@@ -67,7 +67,7 @@ refuses -serial file:"$scratch/missing/file"
 refuses -boot x
 refuses -bios "$scratch/missing"
 refuses -bios "$scratch/empty"
-refuses -device e1000
+refuses -device e1000e
 refuses -rtc base=yesterday
 refuses -time lunar
 refuses "$scratch/missing"

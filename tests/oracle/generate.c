@@ -379,7 +379,7 @@ static void want_prefix(struct assembly *a, uint8_t byte, bool wanted)
 
 /* ---- operands ---- */
 
-static uint64_t address_mask(const struct decoded *d)
+static uint64_t decoded_mask(const struct decoded *d)
 {
     return d->address_size == 0 ? 0xffff : d->address_size == 1 ? 0xffffffff : ~UINT64_C(0);
 }
@@ -397,7 +397,7 @@ uint64_t effective_address(const struct test_case *t)
 
     ea += d->base != REG_NIL ? gpr[d->base] : 0;
     ea += d->index != REG_NIL ? gpr[d->index] << d->scale : 0;
-    return ea & address_mask(d);
+    return ea & decoded_mask(d);
 }
 
 uint32_t segment_base(const struct test_case *t, unsigned segment)
@@ -408,7 +408,7 @@ uint32_t segment_base(const struct test_case *t, unsigned segment)
 /* Sets the low bits of a register that an address of this size uses. */
 static void set_address_register(struct test_case *t, unsigned reg, uint64_t value)
 {
-    uint64_t mask = address_mask(&t->decoded);
+    uint64_t mask = decoded_mask(&t->decoded);
 
     t->initial.gpr[reg] = (t->initial.gpr[reg] & ~mask & 0xffffffff) | (value & mask);
 }

@@ -1,8 +1,10 @@
 /* blockstress.c - random operations on a disk image, for the differential tests (tests/disks/).
  *
  *   blockstress run FILE MODEL SEED COUNT     does COUNT operations on FILE and on the raw file MODEL, comparing reads
- *   blockstress kill FILE SEED ROUNDS         forks a writer, kills it at a random point, and looks at what is left:
+ *   blockstress kill FILE SEED ROUNDS SCRIPT  forks a writer, kills it at a random point, and looks at what is left:
  *                                             what was flushed must be there, what was not may be
+ *   blockstress full FILE SEED LIMIT SCRIPT   the same where the host's disk is full: files do not grow over LIMIT bytes (0:
+ *                                             the caller gave a small file system), until `SCRIPT room`
  *
  * Every sector that is written holds its number and the number of the operation, so that a stale or misplaced sector shows.
  * Kills: operation n always is the same for one seed, so the checker knows what each may have left. */
@@ -15,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -134,6 +137,7 @@ static int run(const char *path, const char *model_path, uint64_t seed, uint64_t
 
 struct progress {
     volatile uint64_t started, flushed; /* numbers of operations */
+    const uint8_t *has_failed;          /* of each operation: it may have been done in part; NULL: none */
 };
 
 static void write_forever(const char *path, uint64_t seed, uint64_t from, struct progress *progress)
@@ -158,27 +162,45 @@ static void write_forever(const char *path, uint64_t seed, uint64_t from, struct
     }
 }
 
-/* newest[s]: the last operation that changed sector s and was flushed. Later ones up to `started` may have. */
+/* What may be in a sector. */
+struct expected {
+    uint64_t number;   /* of the operation whose data is there for certain; 0: zeros */
+    uint64_t since;    /* the last operation that succeeded and was flushed */
+    bool may_be_zero;  /* by one that failed or was not flushed */
+};
+
+static void expect(struct expected *sectors, const struct operation *op, uint64_t n, bool is_certain)
+{
+    for (uint32_t k = 0; (op->verb == WRITE || op->verb == ZERO || op->verb == DISCARD) && k < op->count; k++) {
+        struct expected *at = &sectors[op->sector + k];
+        if (is_certain) {
+            *at = (struct expected){op->verb == WRITE ? n : 0, n, false};
+        } else {
+            at->may_be_zero = at->may_be_zero || op->verb != WRITE;
+        }
+    }
+}
+
+static bool is_expected(const struct expected *at, const struct progress *progress, uint64_t number)
+{
+    bool is_unsure = number > progress->flushed || (progress->has_failed != NULL && progress->has_failed[number]);
+
+    return number == at->number || (number == 0 && at->may_be_zero) ||
+           (number > at->since && number <= progress->started && is_unsure);
+}
+
 static bool look(const char *path, uint64_t seed, const struct progress *progress, uint64_t sectors)
 {
     struct block_backend *disk = NULL;
     struct block_image *image = must_open(path, &disk, NULL);
-    uint64_t *allowed = calloc(sectors, sizeof *allowed), words[64];
-    uint8_t *may_zero = calloc(sectors, 1);
-    bool is_good = true;
+    struct expected *expected = calloc(sectors, sizeof *expected);
+    uint64_t words[64];
+    bool is_good = expected != NULL;
     struct random random = {seed};
 
-    for (uint64_t n = 1; n <= progress->flushed; n++) {
+    for (uint64_t n = 1; is_good && n <= progress->started; n++) {
         struct operation op = draw(&random, sectors);
-        for (uint32_t k = 0; (op.verb == WRITE || op.verb == ZERO || op.verb == DISCARD) && k < op.count; k++) {
-            allowed[op.sector + k] = op.verb == WRITE ? n : 0;
-        }
-    }
-    for (uint64_t n = progress->flushed + 1; n <= progress->started; n++) {
-        struct operation op = draw(&random, sectors);
-        for (uint32_t k = 0; (op.verb == ZERO || op.verb == DISCARD) && k < op.count; k++) {
-            may_zero[op.sector + k] = 1;
-        }
+        expect(expected, &op, n, n <= progress->flushed && (progress->has_failed == NULL || !progress->has_failed[n]));
     }
     for (uint64_t s = 0; is_good && s < sectors; s++) {
         block_read(image, s * 512, 512, words);
@@ -187,17 +209,14 @@ static bool look(const char *path, uint64_t seed, const struct progress *progres
         for (unsigned k = 0; k < 64; k++) { /* a sector may be torn between two versions only word by word of numbers */
             is_whole = is_whole && (words[k] == (k % 2 ? number : s) || number == 0);
         }
-        is_good = number == allowed[s] || (number == 0 && may_zero[s]) ||
-                  (number > progress->flushed && number <= progress->started);
-        is_good = is_good && is_whole;
+        is_good = is_whole && is_expected(&expected[s], progress, number);
         if (!is_good) {
             fprintf(stderr, "sector %" PRIu64 " has operation %" PRIu64 ", %" PRIu64 " was flushed (flush %" PRIu64
-                    ", started %" PRIu64 ")\n", s, number, allowed[s], progress->flushed, progress->started);
+                    ", started %" PRIu64 ")\n", s, number, expected[s].number, progress->flushed, progress->started);
         }
     }
     block_close(disk);
-    free(allowed);
-    free(may_zero);
+    free(expected);
     return is_good;
 }
 
@@ -236,14 +255,106 @@ static int kill_rounds(const char *path, uint64_t seed, uint64_t rounds, const c
     return 0;
 }
 
+/* ---- A full host disk ---- */
+
+static bool run_script(const char *script, const char *verb)
+{
+    char command[600];
+
+    snprintf(command, sizeof command, "%s %s", script, verb);
+    return system(command) == 0;
+}
+
+static void limit_files(rlim_t bytes)
+{
+    struct rlimit limit;
+
+    getrlimit(RLIMIT_FSIZE, &limit);
+    limit.rlim_cur = bytes != 0 && bytes < limit.rlim_max ? bytes : limit.rlim_max;
+    setrlimit(RLIMIT_FSIZE, &limit);
+}
+
+static void ignore_log(void *context, const char *text)
+{
+    (void)context, (void)text;
+}
+
+/* Random writes that must succeed. */
+static bool write_on(const char *path, uint64_t seed, uint64_t count)
+{
+    struct random random = {seed};
+    struct block_backend *disk = NULL;
+    struct block_image *image = must_open(path, &disk, NULL);
+    uint8_t *buffer = malloc(BUFFER);
+    bool is_done = buffer != NULL;
+
+    for (uint64_t n = 1; is_done && n <= count; n++) {
+        struct operation op = draw(&random, disk->sectors);
+        is_done = apply(image, &op, n, buffer);
+    }
+    free(buffer);
+    return block_close(disk) && is_done;
+}
+
+/* Writes until the disk has been full for a while; what was flushed is there, and once there is room all goes on. */
+static int full(const char *path, uint64_t seed, uint64_t limit, const char *script)
+{
+    enum { FAILURES = 40, OPERATIONS = 20000, MORE = 200 };
+    struct random random = {seed};
+    uint8_t *has_failed = calloc(OPERATIONS + 1, 1);
+    struct progress progress = {0, 0, has_failed};
+    struct block_options options = {.log = ignore_log};
+    struct error err = {"", ""};
+    uint8_t *buffer = malloc(BUFFER);
+    unsigned failures = 0;
+
+    signal(SIGXFSZ, SIG_IGN);
+    if (!run_script(script, "create")) {
+        return 1;
+    }
+    limit_files((rlim_t)limit);
+    struct block_backend *disk = block_open(path, &options, &err);
+    if (disk == NULL) {
+        fprintf(stderr, "%s\n", err.message);
+        return 1;
+    }
+    uint64_t sectors = disk->sectors;
+    for (uint64_t n = 1; failures < FAILURES && n <= OPERATIONS; n++) {
+        struct operation op = draw(&random, sectors);
+        progress.started = n;
+        bool is_done = apply(block_image_of(disk), &op, n, buffer);
+        has_failed[n] = !is_done;
+        failures += !is_done;
+        progress.flushed = is_done && op.verb == FLUSH ? n : progress.flushed;
+    }
+    bool is_closed = block_close(disk);
+    progress.flushed = is_closed ? progress.started : progress.flushed;
+    limit_files(0);
+    if (failures < FAILURES) {
+        fprintf(stderr, "the disk did not get full\n");
+        return 1;
+    }
+    if (!run_script(script, "check") || !run_script(script, "room")) {
+        return 1;
+    }
+    bool is_good = look(path, seed, &progress, sectors) && write_on(path, seed, MORE) && run_script(script, "check");
+    free(buffer);
+    free(has_failed);
+    return is_good ? 0 : 1;
+}
+
 int main(int argc, char **argv)
 {
+    if (argc == 6 && strcmp(argv[1], "full") == 0) {
+        return full(argv[2], strtoull(argv[3], NULL, 10), strtoull(argv[4], NULL, 10), argv[5]);
+    }
     if (argc == 6 && strcmp(argv[1], "run") == 0) {
         return run(argv[2], argv[3], strtoull(argv[4], NULL, 10), strtoull(argv[5], NULL, 10));
     }
     if (argc == 6 && strcmp(argv[1], "kill") == 0) {
         return kill_rounds(argv[2], strtoull(argv[3], NULL, 10), strtoull(argv[4], NULL, 10), argv[5]);
     }
-    fprintf(stderr, "usage: blockstress run FILE MODEL SEED COUNT | blockstress kill FILE SEED ROUNDS SCRIPT\n");
+    fprintf(stderr, "usage: blockstress run FILE MODEL SEED COUNT | blockstress kill FILE SEED ROUNDS SCRIPT | "
+                    "blockstress full FILE SEED LIMIT SCRIPT\n");
     return 2;
 }

@@ -96,3 +96,11 @@ void tlb_flush(struct cpu *cpu, bool keep_global)
 }
 
 void tlb_watch_changed(struct cpu *cpu) { fake_of(cpu)->watch_changes++; }
+
+/* What control.c and int_*.c ask of the fast half besides. */
+void tlb_flush_page(struct cpu *cpu, uint64_t linear) { (void)cpu, (void)linear; }
+uint64_t xsave_components(const struct cpu *cpu) { (void)cpu; return XCR0_X87 | XCR0_SSE; }
+uint32_t xsave_size(const struct cpu *cpu, uint64_t components) { (void)cpu, (void)components; return 576; }
+uint32_t xsave_compact_size(const struct cpu *cpu, uint64_t components) { (void)cpu, (void)components; return 576; }
+uint32_t xsave_component_size(unsigned component) { (void)component; return 0; }
+uint32_t xsave_component_offset(unsigned component) { (void)component; return 0; }

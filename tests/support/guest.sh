@@ -70,7 +70,7 @@ guest_initrd() {
     package=$(guest_package i386 busybox-static) || return 1
     mkdir -p "$root"/{bin,proc,sys,dev,mnt,tmp}
     dpkg-deb --fsys-tarfile "$package" | tar -x -C "$root/bin" --strip-components=2 ./bin/busybox
-    for name in sh mount umount cat echo grep sync sleep insmod ls poweroff reboot dd md5sum mkdir uname seq; do
+    for name in sh mount umount cat echo grep sync sleep insmod ls poweroff reboot dd md5sum mkdir uname seq ${net_applets:-}; do
         ln -sf busybox "$root/bin/$name"
     done
     chmod 755 "$root/init"

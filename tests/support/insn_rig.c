@@ -1,6 +1,8 @@
 /* insn_rig.c - see insn_rig.h. */
 #include "support/insn_rig.h"
 
+#include "tests/support/isa_cases.h"
+
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -87,6 +89,7 @@ int rig_run(struct insn_rig *rig, const uint8_t *code, size_t size, unsigned cou
 {
     struct cpu *cpu = rig->cpu;
 
+    isa_cases_in(code, size, MODE_PROTECTED | MODE_CODE32, count, 1);
     rig_poke(rig, RIG_CODE, code, size);
     cpu->rip = RIG_CODE;
     cpu->halted_state = CPU_RUNNING;

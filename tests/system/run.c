@@ -2,7 +2,9 @@
  *
  * The ROM prints on the debug console, "FAIL ..." for what is wrong, and ends through isa-debug-exit. It runs twice, with the
  * block cache in one go and without it in slices of odd lengths; both must be equal at every slice's end. */
+#include "machine/machine.h"
 #include "machine/tick86.h"
+#include "tests/support/isa_cases.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -100,6 +102,41 @@ static bool meet(struct pc *fast, struct pc *slow, uint64_t step, enum tick86_st
     return true;
 }
 
+/* Counts the row of the instruction that comes next. */
+static void count_next(const struct tick86 *machine)
+{
+    const struct cpu *cpu = machine->cpu;
+    uint64_t linear = cpu->rip + cpu->seg[SEG_CS].base;
+    bool is_long = (cpu->efer & EFER_LMA) != 0;
+    bool is_protected = (cpu->cr0 & CR0_PE) && !(cpu->eflags & FLAG_VM);
+    unsigned mode = (is_protected ? (unsigned)MODE_PROTECTED : 0u) | (cpu->seg[SEG_CS].attributes & ATTR_DB ? (unsigned)MODE_CODE32 : 0u);
+    uint8_t bytes[INSTRUCTION_MAX];
+    unsigned size = 0;
+
+    while (size < sizeof bytes && tick86_read_linear(machine, is_long ? linear + size : (uint32_t)(linear + size), bytes + size, 1)) {
+        size++;
+    }
+    isa_cases_in(bytes, size, mode, 1, 1);
+}
+
+/* How often each row is executed: the program once more, an instruction at a time. */
+static bool count_rows(const uint8_t *bios)
+{
+    static struct pc pc;
+
+    if (getenv("TICK86_ISA_CASES") == NULL) {
+        return true;
+    }
+    if (!pc_open(&pc, bios, false)) {
+        return false;
+    }
+    do {
+        count_next(pc.machine);
+    } while (tick86_run(pc.machine, UINT64_MAX, 1) == STOP_BUDGET && tick86_icount(pc.machine) < INSNS_MAX);
+    pc_close(&pc);
+    return true;
+}
+
 int main(int argc, char **argv)
 {
     static struct pc fast, slow;
@@ -127,5 +164,5 @@ int main(int argc, char **argv)
     bool is_good = finish(&fast, stop) && is_same;
     pc_close(&fast);
     pc_close(&slow);
-    return is_good ? 0 : 1;
+    return is_good && count_rows(bios) ? 0 : 1;
 }

@@ -144,7 +144,7 @@ static const uint8_t *table_at(const uint8_t *memory, uint32_t address, const ch
 START_TEST(the_script_links_every_table)
 {
     static uint8_t memory[MEMORY_SIZE];
-    struct acpi_config config = { .low_ram_bytes = 128 << 20, .has_serial = { true, true }, .has_keyboard = true };
+    struct acpi_config config = { .low_ram_bytes = 128 << 20, .has_serial = { true, true }, .has_keyboard = true, .processors = 3 };
     struct acpi_tables acpi;
     struct error err;
 
@@ -154,7 +154,7 @@ START_TEST(the_script_links_every_table)
     ck_assert_mem_eq(rsdp, "RSD PTR ", 8);
     ck_assert_uint_eq(sum(rsdp, 20), 0);
     const uint8_t *rsdt = table_at(memory, load_le32(rsdp + 16), "RSDT");
-    ck_assert_uint_eq(load_le32(rsdt + 4), 40);
+    ck_assert_uint_eq(load_le32(rsdt + 4), 48);
     const uint8_t *fadt = table_at(memory, load_le32(rsdt + 36), "FACP");
     ck_assert_uint_eq(load_le32(fadt + 4), 116);
     ck_assert_uint_eq(load_le16(fadt + 46), 9);
@@ -165,13 +165,21 @@ START_TEST(the_script_links_every_table)
     table_at(memory, load_le32(fadt + 36), "FACS");
     const uint8_t *dsdt = table_at(memory, load_le32(fadt + 40), "DSDT");
     ck_assert_uint_gt(load_le32(dsdt + 4), 2000);
+    /* Three processors, the I/O APIC, IRQ 0 and 9, NMI. */
+    const uint8_t *madt = table_at(memory, load_le32(rsdt + 40), "APIC");
+    ck_assert_uint_eq(load_le32(madt + 4), 44 + 3 * 8 + 12 + 10 + 10 + 6);
+    ck_assert_uint_eq(madt[44 + 2 * 8 + 3], 2);
+    ck_assert_uint_eq(load_le32(madt + 44 + 3 * 8 + 4), 0xfec00000);
+    const uint8_t *hpet = table_at(memory, load_le32(rsdt + 44), "HPET");
+    ck_assert_uint_eq(load_le32(hpet + 4), 56);
+    ck_assert_uint_eq(load_le64(hpet + 44), 0xfed00000);
     acpi_tables_free(&acpi);
 }
 END_TEST
 
 START_TEST(absent_chips_are_not_described)
 {
-    struct acpi_config all = { .low_ram_bytes = 128 << 20, .has_serial = { true, true }, .has_keyboard = true };
+    struct acpi_config all = { .low_ram_bytes = 128 << 20, .has_serial = { true, true }, .has_keyboard = true, .processors = 1 };
     struct acpi_config none = { .low_ram_bytes = UINT64_C(0xe0000000) };
     struct acpi_tables with, without;
     struct error err;

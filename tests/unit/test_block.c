@@ -201,7 +201,10 @@ START_TEST(snapshot)
         seed = seed * 1664525 + 1013904223;
         uint32_t sector = (seed >> 8) % SECTORS, count = 1 + (seed >> 4) % 80;
         count = count < SECTORS - sector ? count : SECTORS - sector;
-        if (n % 3 != 0) {
+        if (n % 10 == 0) {
+            memset(model + sector * 512, 0, count * 512);
+            ck_assert(disk->discard(disk->context, sector, count));
+        } else if (n % 3 != 0) {
             memset(back, (int)(n & 0xff), count * 512);
             memcpy(model + sector * 512, back, count * 512);
             ck_assert(disk->write(disk->context, sector, count, back));
@@ -219,6 +222,37 @@ START_TEST(snapshot)
     free(model);
     free(original);
     free(back);
+}
+END_TEST
+
+/* What a guest discards reads as zeros and takes no space any more. */
+START_TEST(discard)
+{
+    enum { SECTORS = 2048 };
+    uint8_t *bytes = malloc(SECTORS * 512);
+    struct stat before, after;
+
+    make(SECTORS * 512);
+    memset(bytes, 0x5a, SECTORS * 512);
+    struct block_backend *disk = must_open(NULL);
+    ck_assert(disk->write(disk->context, 0, SECTORS, bytes));
+    ck_assert(disk->flush(disk->context));
+    ck_assert_int_eq(stat(path, &before), 0);
+    ck_assert(disk->discard(disk->context, 9, SECTORS - 20));
+    ck_assert(!disk->discard(disk->context, 9, SECTORS));
+    ck_assert(disk->read(disk->context, 0, SECTORS, bytes));
+    for (unsigned n = 0; n < SECTORS * 512; n++) {
+        ck_assert_uint_eq(bytes[n], n >= 9 * 512 && n < (SECTORS - 11) * 512 ? 0 : 0x5a);
+    }
+    block_close(disk);
+    ck_assert_int_eq(stat(path, &after), 0);
+    ck_assert_int_eq(after.st_size, SECTORS * 512);
+    ck_assert_msg(after.st_blocks < before.st_blocks / 2, "%ld blocks, %ld before", (long)after.st_blocks, (long)before.st_blocks);
+    struct block_options options = {.is_readonly = true};
+    disk = must_open(&options);
+    ck_assert(!disk->discard(disk->context, 0, 8));
+    block_close(disk);
+    free(bytes);
 }
 END_TEST
 
@@ -293,16 +327,17 @@ END_TEST
 /* A guest cannot turn a raw image into another format, which the next start would open with all that its header names. */
 START_TEST(guest_cannot_write_headers)
 {
+    static const uint64_t sizes[] = {1 << 20, 1440 << 10}; /* a disk, a floppy disk */
     struct block_options raw = {.format = "raw"};
     uint8_t sector[512] = {'Q', 'F', 'I', 0xfb}, footer[1024] = {0};
 
-    make(1 << 20);
+    make(sizes[_i]);
     memcpy(footer + 512, "conectix", 8);
     struct block_backend *disk = must_open(NULL);
     ck_assert(!disk->write(disk->context, 0, 1, sector));
     ck_assert(disk->write(disk->context, 1, 1, sector));
-    ck_assert(!disk->write(disk->context, 2046, 2, footer));
-    ck_assert(disk->write(disk->context, 2045, 2, footer));
+    ck_assert(!disk->write(disk->context, disk->sectors - 2, 2, footer));
+    ck_assert(disk->write(disk->context, disk->sectors - 3, 2, footer));
     block_close(disk);
     disk = must_open(&raw);
     ck_assert(disk->write(disk->context, 0, 1, sector));
@@ -340,9 +375,10 @@ int main(void)
     tcase_add_test(tc, readonly);
     tcase_add_test(tc, errors);
     tcase_add_test(tc, snapshot);
+    tcase_add_test(tc, discard);
     tcase_add_test(tc, snapshot_grows);
     tcase_add_loop_test(tc, contents, 0, 17);
-    tcase_add_test(tc, guest_cannot_write_headers);
+    tcase_add_loop_test(tc, guest_cannot_write_headers, 0, 2);
     tcase_add_test(tc, no_medium);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);

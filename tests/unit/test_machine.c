@@ -338,6 +338,7 @@ START_TEST(serial_queue_is_bounded)
 
     PC_OPEN(&pc, count_code);
     ck_assert_uint_eq(tick86_serial_input(pc.machine, 1, bytes, sizeof bytes), 65536);
+    ck_assert_uint_le(tick86_serial_input(pc.machine, 1, bytes, sizeof bytes), 1); /* one is on the wire by now */
     ck_assert_uint_eq(tick86_serial_input(pc.machine, 1, bytes, sizeof bytes), 0);
     tick86_run(pc.machine, UINT64_MAX, 10000);
     pc_close(&pc);

@@ -61,8 +61,9 @@ START_TEST(bad_lines)
     static const char *const lines[] = {
         "-hda a -hda b",    "-hdc a -cdrom b", "-drive format=raw", "-drive file=a,if=scsi", "-drive file=a,index=4",
         "-boot x",          "-serial",         "-serial foo",       "-parallel stdio",       "-monitor file:x",
-        "-display sdl",     "-vga cirrus",     "-device e1000",     "-rtc base=soon", "-seed luck",        "-time fast",
-        "-stop-at never=1", "-smp 2",          "-kernle x",         "-self-check=tlb",       "-snapshot=on",
+        "-display gl",      "-vga cirrus",     "-device e1000e",    "-rtc base=soon",        "-seed luck",        "-time fast",
+        "-stop-at never=1", "-smp 33",         "-smp 0",            "-smp 4,cores=3",        "-sched 3",          "-sched seed=x",
+        "-kernle x",        "-self-check=tlb", "-snapshot=on",
         "-serial null -serial null -serial null",
     };
     ck_assert_msg(!parse(lines[_i]), "%s", lines[_i]);

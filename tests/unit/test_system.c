@@ -168,6 +168,7 @@ static void setup(void)
     ram_region = (struct region){ .name = "ram", .kind = REGION_MEMORY, .size = FAKE_BYTES, .memory = &the_memory };
     space_add(the_space, &ram_region, 0, 0, true);
     cpu->board.context = &fake;
+    ck_assert(cpu_model_parse("max", &cpu->model, &(struct error){ 0 }));
     cpu->board.clock = &the_clock;
     cpu->board.space = the_space;
     cpu->a20_enabled = true;
@@ -1322,8 +1323,8 @@ START_TEST(control_registers)
     ck_assert(control_write_cr3(cpu, 0x8000));
     EQ(fake.flushes, 3);
     EQ(fake.global_flushes, 2); /* global pages stay */
-    FAULTS(control_write_cr4(cpu, 0x800), VEC_GP, 0);
-    FAULTS(control_write_cr4(cpu, 0x10000), VEC_GP, 0);
+    FAULTS(control_write_cr4(cpu, 0x2000), VEC_GP, 0);
+    FAULTS(control_write_cr4(cpu, 0x8000), VEC_GP, 0);
     FAULTS(control_write_cr4(cpu, UINT64_C(1) << 32), VEC_GP, 0);
     fake_put(cpu, 0x8000, 4, 0x1003); /* reserved bit 1 in a present PDPTE */
     FAULTS(control_write_cr4(cpu, CR4_PAE), VEC_GP, 0);
@@ -1332,8 +1333,8 @@ START_TEST(control_registers)
     ck_assert(control_write_cr4(cpu, CR4_PAE));
     EQ(cpu->pdpte[0], 0x1002);
     EQ(cpu->pdpte[3], 0x2001);
-    fake_put(cpu, 0x7004, 4, 0x10);
-    fake_put(cpu, 0x7000, 4, 1); /* above 36 bits */
+    fake_put(cpu, 0x7004, 4, 0x100);
+    fake_put(cpu, 0x7000, 4, 1); /* above 40 bits */
     FAULTS(control_write_cr3(cpu, 0x7000), VEC_GP, 0);
 }
 END_TEST
@@ -1372,7 +1373,7 @@ START_TEST(model_specific_registers)
     EQ(value, 0x508);
     ck_assert(control_wrmsr(cpu, 0x200, UINT64_C(0xf00000006)));
     FAULTS(control_wrmsr(cpu, 0x200, 0x1002), VEC_GP, 0);
-    FAULTS(control_wrmsr(cpu, 0x201, UINT64_C(0x1000000800)), VEC_GP, 0);
+    FAULTS(control_wrmsr(cpu, 0x201, UINT64_C(0x10000000800)), VEC_GP, 0);
     ck_assert(control_wrmsr(cpu, 0x20f, UINT64_C(0xffff00000800)  & UINT64_C(0xfffffffff)));
     FAULTS(control_wrmsr(cpu, 0x210, 0), VEC_GP, 0);
     ck_assert(control_wrmsr(cpu, 0x26f, UINT64_C(0x0605040100060504)));
@@ -1383,7 +1384,10 @@ START_TEST(model_specific_registers)
     ck_assert(control_wrmsr(cpu, 0x277, UINT64_C(0x0007040600070406)));
     FAULTS(control_wrmsr(cpu, 0x277, 2), VEC_GP, 0);
     FAULTS(control_wrmsr(cpu, 0xfe, 0), VEC_GP, 0);
-    FAULTS(control_rdmsr(cpu, 0xc0000080, &value), VEC_GP, 0);
+    ck_assert(control_rdmsr(cpu, 0xc0000080, &value));
+    EQ(value, 0);
+    FAULTS(control_wrmsr(cpu, 0xc0000080, 2), VEC_GP, 0);
+    FAULTS(control_wrmsr(cpu, 0xc0000082, UINT64_C(1) << 47), VEC_GP, 0); /* LSTAR: not canonical */
     FAULTS(control_wrmsr(cpu, 0x12345678, 0), VEC_GP, 0);
     cpu->apic_base = 0xfee00100;
     FAULTS(control_wrmsr(cpu, 0x1b, 0xfee00101), VEC_GP, 0);
@@ -1411,10 +1415,10 @@ START_TEST(cpuid_leaves)
     cpuid(1);
     EQ(cpu->gpr[REG_AX] >> 8, 6);
     EQ(cpu->gpr[REG_DX], 0x078bb9ff);
-    EQ(cpu->gpr[REG_CX], 0x46980203); /* OSXSAVE follows CR4 */
+    EQ(cpu->gpr[REG_CX], 0x469a220b); /* OSXSAVE follows CR4 */
     ck_assert(control_write_cr4(cpu, CR4_OSXSAVE));
     cpuid(1);
-    EQ(cpu->gpr[REG_CX], 0x4e980203);
+    EQ(cpu->gpr[REG_CX], 0x4e9a220b);
     EQ(cpu->gpr[REG_BX], 0x0800);
     ck_assert(control_write_cr4(cpu, 0));
     cpuid(0xd);
@@ -1431,7 +1435,7 @@ START_TEST(cpuid_leaves)
             store_le32(brand + n * 16 + k * 4, cpu_reg32(cpu, order[k]));
         }
     }
-    ck_assert_str_eq(brand, "tick86 i686 processor @ 1.00GHz");
+    ck_assert_str_eq(brand, "tick86 processor @ 1.00GHz");
     ck_assert(control_wrmsr(cpu, 0x1a0, 0x400000));
     cpuid(0);
     EQ(cpu->gpr[REG_AX], 2);
@@ -1467,7 +1471,7 @@ START_TEST(sysenter_and_sysexit)
     FAULTS(system_sysenter(cpu), VEC_GP, 0);
     ck_assert(control_wrmsr(cpu, 0x174, CODE0) && control_wrmsr(cpu, 0x175, STACK0) &&
               control_wrmsr(cpu, 0x176, 0xc0001234));
-    FAULTS(system_sysexit(cpu), VEC_GP, 0);
+    FAULTS(system_sysexit(cpu, false), VEC_GP, 0);
     ck_assert(system_sysenter(cpu));
     EQ(cpu->cpl, 0);
     EQ(cpu->seg[SEG_CS].selector, CODE0);
@@ -1478,7 +1482,7 @@ START_TEST(sysenter_and_sysexit)
     EQ(cpu->eflags, FLAG_1);
     cpu->gpr[REG_CX] = STACK3;
     cpu->gpr[REG_DX] = 0x8000;
-    ck_assert(system_sysexit(cpu));
+    ck_assert(system_sysexit(cpu, false));
     EQ(cpu->cpl, 3);
     EQ(cpu->seg[SEG_CS].selector, CODE3 | 3);
     EQ(cpu->seg[SEG_CS].attributes, 0xc0fb);
