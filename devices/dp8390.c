@@ -384,6 +384,17 @@ static uint8_t register_read(struct dp8390 *chip, unsigned reg)
     }
 }
 
+/* A sender waits for room. On the wire the next frame would come and raise an interrupt, PRX or OVW; as this one does not,
+ * PRX stays while the ring is full: drivers acknowledge it behind the last frame they mean to take. */
+static bool is_full(const struct dp8390 *chip)
+{
+    enum { FRAME_PAGES = 6 };
+
+    return is_running(chip) && chip->current >= chip->page_start && chip->current < chip->page_stop &&
+           chip->boundary >= chip->page_start && chip->boundary < chip->page_stop && free_pages(chip) <= FRAME_PAGES &&
+           chip->page_stop - chip->page_start > FRAME_PAGES;
+}
+
 static void write_page_0(struct dp8390 *chip, unsigned reg, uint8_t value)
 {
     switch (reg) {
@@ -394,7 +405,7 @@ static void write_page_0(struct dp8390 *chip, unsigned reg, uint8_t value)
     case 0x5: chip->transmit_count = (uint16_t)((chip->transmit_count & 0xff00) | value); break;
     case 0x6: chip->transmit_count = (uint16_t)((chip->transmit_count & 0xff) | value << 8); break;
     case 0x7:
-        chip->interrupt_status &= (uint8_t)~(value & 0x7f);
+        chip->interrupt_status &= (uint8_t)~(value & (is_full(chip) ? 0x7f & ~ISR_PRX : 0x7f));
         update_interrupt(chip);
         break;
     case 0x8: chip->remote_start = (uint16_t)((chip->remote_start & 0xff00) | value); break;

@@ -327,6 +327,9 @@ static void write_word(struct rtl8139 *nic, unsigned reg, uint16_t value)
         nic_ready(nic->sink); /* C+: descriptors come back without a word; drivers enable interrupts afterwards */
         break;
     case ISR:
+        if (rtl8139_is_ring_full(nic)) {
+            value &= (uint16_t)~ISR_ROK; /* the sender waits, so that no further frame would raise it: see dp8390.c */
+        }
         store_le16(&nic->regs[ISR], rtl8139_word(nic, ISR) & (uint16_t)~value);
         update_interrupt(nic);
         nic_ready(nic->sink);

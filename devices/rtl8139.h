@@ -58,6 +58,8 @@ void rtl8139_interrupt(struct rtl8139 *nic, unsigned causes);
 void rtl8139_transmit(struct rtl8139 *nic, unsigned number);
 /* TPPOLL: the descriptors of list 0 (normal) or 1 (high priority). */
 void rtl8139_transmit_list(struct rtl8139 *nic, unsigned list);
+/* The ring has no room for a frame of full size. */
+bool rtl8139_is_ring_full(const struct rtl8139 *nic);
 bool rtl8139_receive(struct rtl8139 *nic, const uint8_t *frame, size_t size);
 
 #endif

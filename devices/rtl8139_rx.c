@@ -82,6 +82,16 @@ static void ring_write(struct rtl8139 *nic, uint32_t *offset, uint32_t size, boo
     }
 }
 
+bool rtl8139_is_ring_full(const struct rtl8139 *nic)
+{
+    uint32_t size = (uint32_t)RING_UNIT << (rtl8139_long(nic, RCR) >> 11 & 3);
+    uint32_t read = (rtl8139_word(nic, CAPR) + (uint32_t)CAPR_OFFSET) % size;
+    uint32_t room = (read + size - rtl8139_word(nic, CBR) % size) % size;
+
+    return (nic->regs[CR] & CR_RE) != 0 && !(nic->is_plus && (rtl8139_word(nic, CPCR) & CPCR_RX) != 0) && room != 0 &&
+           room <= HEADER + NIC_FRAME_MAX + NIC_FCS + 3;
+}
+
 static bool receive_ring(struct rtl8139 *nic, const uint8_t *frame, size_t frame_size, unsigned kind)
 {
     uint32_t size = (uint32_t)RING_UNIT << (rtl8139_long(nic, RCR) >> 11 & 3);

@@ -243,7 +243,8 @@ static bool open_drives(struct program *program, struct error *err)
     for (unsigned n = 0; n < TICK86_DISKS; n++) {
         const struct drive_option *drive = &program->options.drives[n];
         struct block_options options = {.is_readonly = drive->is_readonly,
-                                        .is_snapshot = program->options.is_snapshot || drive->is_snapshot,
+                                        .is_snapshot = program->options.is_snapshot || drive->is_snapshot ||
+                                                       (program->options.checkpoint != NULL && !drive->is_readonly),
                                         .format = drive->format,
                                         .overlay = drive->overlay,
                                         .cache = caches[drive->cache],
@@ -276,7 +277,8 @@ static bool open_floppies(struct program *program, struct error *err)
     for (unsigned n = 0; n < TICK86_FLOPPIES; n++) {
         const struct drive_option *drive = &program->options.floppies[n];
         struct block_options options = {.is_readonly = drive->is_readonly,
-                                        .is_snapshot = program->options.is_snapshot || drive->is_snapshot,
+                                        .is_snapshot = program->options.is_snapshot || drive->is_snapshot ||
+                                                       (program->options.checkpoint != NULL && !drive->is_readonly),
                                         .format = drive->format,
                                         .overlay = drive->overlay,
                                         .log = put_disk_error,
@@ -727,6 +729,7 @@ static void handle_stop(struct program *program, enum tick86_stop stop)
 
     switch (stop) {
     case STOP_POWEROFF:
+        session->has_powered_off = true;
         if (options->no_shutdown && program->script == NULL) {
             session_stop(session, "powered off");
         } else {
@@ -742,6 +745,7 @@ static void handle_stop(struct program *program, enum tick86_stop stop)
         }
         break;
     case STOP_DEBUG_EXIT:
+        session->has_powered_off = true;
         end_guest(program, (int)(((tick86_debug_exit_value(session->machine) << 1) | 1) & 0xff),
                   "the guest wrote to isa-debug-exit");
         break;

@@ -875,6 +875,8 @@ static const struct row rows[] = {
      "record all input; last: only so much of the past is kept; embed: with the files that the machine depends on"},
     {"replay", "FILE", parse_text, AT(replay), 0,
      "run a recording again, checked; status 3 when the run differs"},
+    {"checkpoint", "FILE[,every=10s]", parse_text, AT(checkpoint), 0,
+     "keep memory and disks of one moment in FILE; when tick86 was killed, the same command line goes on from there"},
     {"checkpoints", "mem=SIZE|off", parse_checkpoints, 0, 0,
      "keep a history in so much memory, to go backwards in (default: 256M during a replay, else off)"},
     {"stop-at", "insns=N|time=SECONDS", parse_stop_at, 0, 0, "end after N instructions or SECONDS of guest time, with status 0"},
@@ -1033,7 +1035,7 @@ static bool is_about_host(const char *name)
         "serial", "parallel", "monitor", "qmp", "nographic", "display", "no-reboot", "no-shutdown", "name", "S", "d", "D",
         "pidfile", "stop-at", "print-hash", "self-check", "profile", "script", "help", "help-man", "help-isa", "version",
         "loadvm", "record", "replay", "checkpoints", "checkpoint", "s", "gdb", "vnc", "sdl", "curses", "k", "full-screen",
-        "audio", "audiodev", "plugin", "trace", "report", "isa", "daemonize", "snapshot", "h",
+        "audio", "audiodev", "plugin", "trace", "report", "isa", "daemonize", "snapshot", "time", "h",
     };
 
     for (size_t n = 0; n < sizeof names / sizeof names[0]; n++) {
@@ -1103,8 +1105,9 @@ char *options_collect(int argc, char *const *argv, size_t *size)
     *size = 0;
     for (int n = 1, count; is_good && n < argc; n += count) {
         const struct row *row = option_at(argc, argv, n, &count);
-        bool is_snapshot = row != NULL && strcmp(row->name, "snapshot") == 0;
-        if (row != NULL && is_about_host(row->name) && !is_snapshot) {
+        /* These two change what is there, but do not replace it. */
+        bool is_kept = row != NULL && (strcmp(row->name, "snapshot") == 0 || strcmp(row->name, "time") == 0);
+        if (row != NULL && is_about_host(row->name) && !is_kept) {
             continue;
         }
         if (row != NULL && strcmp(row->name, "debugcon") == 0) { /* a device, wherever its bytes go */

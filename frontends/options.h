@@ -76,7 +76,7 @@ struct options {
     uint64_t stop_insns; /* UINT64_MAX: not set */
     uint64_t stop_ns;
     bool serial_true_rate;
-    const char *loadvm, *record, *replay; /* NULL: not given */
+    const char *loadvm, *record, *replay, *checkpoint; /* NULL: not given */
     bool has_checkpoints;
     uint64_t checkpoint_bytes;
     bool print_hash;

@@ -228,6 +228,7 @@ START_TEST(interrupts_are_throttled)
 {
     set(ITR, 1000); /* 256 us */
     box_step_ns(&box, 256000); /* since the cable came */
+    unsigned rises = box_rises(&box, "intx");
     ck_assert(arrives(100));
     ck_assert(box_irq(&box, "intx"));
     get(ICR);
@@ -239,7 +240,7 @@ START_TEST(interrupts_are_throttled)
     ck_assert(!box_irq(&box, "intx"));
     box_step_ns(&box, 1);
     ck_assert(box_irq(&box, "intx"));
-    ck_assert_uint_eq(box_rises(&box, "intx"), 2);
+    ck_assert_uint_eq(box_rises(&box, "intx") - rises, 2);
     box_save_load(&box);
     ck_assert_uint_eq(get(ICR) & 0x80, 0x80);
 }

@@ -157,6 +157,8 @@ bad "no recording of tick86" -replay empty
 bad "cannot write recording" -record no/where
 bad "no setting 'first=3'" -record r,first=3
 bad "last=soon" -record r,last=soon
+bad "does not take 'every=never'" -checkpoint c.t86,every=never
+bad "no snapshot of tick86" -checkpoint text
 bad "memory for checkpoints" -checkpoints mem=few
 bad "memory for checkpoints" -checkpoints 0
 bad "does not take" -parallel lpt
