@@ -41,7 +41,9 @@ enum {
     RSR_DIS = 0x40, /* receiver disabled */
 
     RING_HEADER = 4,
-    RING_PAGE = 256
+    RING_PAGE = 256,
+
+    FRAME_NS = 67200 /* 64 bytes, preamble and gap at 10 Mb/s */
 };
 
 #define S struct dp8390
@@ -50,6 +52,7 @@ const struct field dp8390_fields[] = {
     WIRED(S, sink, "the network"),
     WIRED(S, update, "its interrupt wire"),
     WIRED(S, prom, "station address, each byte twice"),
+    FIELD_EVENT(S, remind, "the ring was left full"),
     FIELD(S, remote_address, "CRDA"),
     FIELD(S, remote_count, "RBCR, counted down"),
     FIELD(S, remote_start, "RSAR"),
@@ -384,8 +387,8 @@ static uint8_t register_read(struct dp8390 *chip, unsigned reg)
     }
 }
 
-/* A sender waits for room. On the wire the next frame would come and raise an interrupt, PRX or OVW; as this one does not,
- * PRX stays while the ring is full: drivers acknowledge it behind the last frame they mean to take. */
+/* A sender waits for room. On the wire the next frame would come and raise an interrupt, PRX or OVW; as this one does not, PRX
+ * rises again when the ring was left full: drivers acknowledge it behind the last frame they mean to take. */
 static bool is_full(const struct dp8390 *chip)
 {
     enum { FRAME_PAGES = 6 };
@@ -393,6 +396,16 @@ static bool is_full(const struct dp8390 *chip)
     return is_running(chip) && chip->current >= chip->page_start && chip->current < chip->page_stop &&
            chip->boundary >= chip->page_start && chip->boundary < chip->page_stop && free_pages(chip) <= FRAME_PAGES &&
            chip->page_stop - chip->page_start > FRAME_PAGES;
+}
+
+static void remind(void *owner)
+{
+    struct dp8390 *chip = owner;
+
+    if (is_full(chip)) {
+        chip->interrupt_status |= ISR_PRX;
+        update_interrupt(chip);
+    }
 }
 
 static void write_page_0(struct dp8390 *chip, unsigned reg, uint8_t value)
@@ -405,7 +418,10 @@ static void write_page_0(struct dp8390 *chip, unsigned reg, uint8_t value)
     case 0x5: chip->transmit_count = (uint16_t)((chip->transmit_count & 0xff00) | value); break;
     case 0x6: chip->transmit_count = (uint16_t)((chip->transmit_count & 0xff) | value << 8); break;
     case 0x7:
-        chip->interrupt_status &= (uint8_t)~(value & (is_full(chip) ? 0x7f & ~ISR_PRX : 0x7f));
+        chip->interrupt_status &= (uint8_t)~(value & 0x7f);
+        if ((value & ISR_PRX) != 0 && is_full(chip)) {
+            event_at(&chip->remind, clock_now(chip->device->clock) + FRAME_NS);
+        }
         update_interrupt(chip);
         break;
     case 0x8: chip->remote_start = (uint16_t)((chip->remote_start & 0xff00) | value); break;
@@ -477,6 +493,7 @@ bool dp8390_init(struct dp8390 *chip, struct device *dev, const struct property 
     uint8_t mac[NIC_ADDRESS];
 
     chip->device = dev;
+    event_init(&chip->remind, dev->clock, remind, chip);
     if (!nic_init(dev, properties, &chip->sink, mac, err)) {
         return false;
     }
@@ -491,6 +508,7 @@ bool dp8390_init(struct dp8390 *chip, struct device *dev, const struct property 
  * from zero, so that equal runs are equal; the station address is the PROM's, as boards that boot from ROM expect. */
 void dp8390_reset(struct dp8390 *chip)
 {
+    event_cancel(&chip->remind);
     chip->remote_address = chip->remote_count = chip->remote_start = chip->transmit_count = 0;
     chip->command = CR_STP | CR_RD2;
     chip->page_start = chip->page_stop = chip->boundary = chip->current = chip->transmit_page = 0;

@@ -20,6 +20,7 @@ struct dp8390 {
     struct packet_sink *sink;  /* wired */
     void (*update)(struct device *dev, bool level); /* wired: the interrupt output changes */
     uint8_t prom[DP8390_PROM]; /* wired: 16 bytes, each twice */
+    struct event remind; /* PRX again, as the ring was left full */
     /* Registers by the datasheet's names. */
     uint16_t remote_address; /* CRDA */
     uint16_t remote_count;   /* RBCR */

@@ -455,6 +455,24 @@ static bool parse_monitor(struct options *options, const struct row *row, const 
     return true;
 }
 
+static bool parse_symbols(struct options *options, const struct row *row, const char *value, struct error *err)
+{
+    if (options->symbols_count == sizeof options->symbols / sizeof options->symbols[0]) {
+        return bad_value(row, value, "there is room for four files", err);
+    }
+    options->symbols[options->symbols_count++] = value;
+    return true;
+}
+
+static bool parse_plugin(struct options *options, const struct row *row, const char *value, struct error *err)
+{
+    if (options->plugin_count == sizeof options->plugins / sizeof options->plugins[0]) {
+        return bad_value(row, value, "there is room for four plugins", err);
+    }
+    options->plugins[options->plugin_count++] = value;
+    return true;
+}
+
 static bool parse_gdb(struct options *options, const struct row *row, const char *value, struct error *err)
 {
     if (strncmp(value, "tcp:", 4) != 0 && strncmp(value, "unix:", 5) != 0 && strcmp(value, "stdio") != 0 &&
@@ -864,9 +882,16 @@ static const struct row rows[] = {
     {"S", NULL, parse_flag, AT(starts_stopped), 0, "do not start; the monitor command cont does"},
     {"gdb", "DEV", parse_gdb, 0, 0,
      "serve gdb on tcp:[HOST]:PORT (only on this machine unless HOST says otherwise), unix:PATH or stdio (docs/debugging.md)"},
+    {"symbols", "FILE[@BASE]", parse_symbols, 0, 0,
+     "names for addresses, from an ELF file, System.map or kallsyms list, moved by BASE; may be given four times"},
+    {"plugin", "FILE[,ARGUMENTS]", parse_plugin, 0, 0, "load a plugin (docs/debugging.md); may be given four times"},
+    {"trace", "FILTER", parse_text, AT(trace_filter), 0,
+     "of what -d traces, only addr=FIRST-LAST,cpl=N,cr3=N,cpu=N,from=ICOUNT,to=ICOUNT; format=text|binary"},
+    {"trace-print", "FILE", parse_text, AT(trace_print), 0, "print a binary trace as text"},
+    {"trace-diff", "A B", parse_text, AT(trace_diff), 0, "print the first difference of two traces; status 0 when there is none"},
     {"s", NULL, parse_flag, AT(serves_gdb), 0, "the same as -gdb tcp::1234"},
     {"d", "CHANNEL[=LEVEL],...", parse_text, AT(log_items), 0,
-     "log channels (chips, cpu, all) at level error, guest or trace (default trace)"},
+     "trace in_asm, exec, int, mmu, io, mem, mode (-trace narrows it); log channels (chips, cpu, all) at level error, guest or trace (default trace)"},
     {"D", "FILE", parse_text, AT(log_path), 0, "log to FILE instead of stderr"},
     {"pidfile", "FILE", parse_text, AT(pidfile), 0, "write the process number to FILE"},
     {"loadvm", "NAME", parse_text, AT(loadvm), 0,
@@ -1033,7 +1058,7 @@ static bool is_about_host(const char *name)
 {
     static const char *const names[] = {
         "serial", "parallel", "monitor", "qmp", "nographic", "display", "no-reboot", "no-shutdown", "name", "S", "d", "D",
-        "pidfile", "stop-at", "print-hash", "self-check", "profile", "script", "help", "help-man", "help-isa", "version",
+        "pidfile", "stop-at", "print-hash", "self-check", "profile", "script", "symbols", "trace-print", "trace-diff", "help", "help-man", "help-isa", "version",
         "loadvm", "record", "replay", "checkpoints", "checkpoint", "s", "gdb", "vnc", "sdl", "curses", "k", "full-screen",
         "audio", "audiodev", "plugin", "trace", "report", "isa", "daemonize", "snapshot", "time", "h",
     };
@@ -1135,7 +1160,8 @@ const char *options_keep(struct options *options, const char *text)
 static const char *dashes(const struct row *row)
 {
     return strcmp(row->name, "help") == 0 || strcmp(row->name, "version") == 0 || strcmp(row->name, "self-check") == 0 ||
-                   strcmp(row->name, "profile") == 0 || strcmp(row->name, "isa") == 0 || strcmp(row->name, "script") == 0
+                   strcmp(row->name, "profile") == 0 || strcmp(row->name, "isa") == 0 || strcmp(row->name, "script") == 0 ||
+                   strncmp(row->name, "trace-", 6) == 0
                ? "--"
                : "-";
 }

@@ -70,6 +70,12 @@ struct options {
     const char *log_path;  /* -D */
     const char *pidfile;
     bool starts_stopped;
+    const char *symbols[4]; /* -symbols */
+    unsigned symbols_count;
+    const char *plugins[4]; /* -plugin */
+    unsigned plugin_count;
+    const char *trace_filter; /* -trace */
+    const char *trace_print, *trace_diff;
     const char *gdb; /* -gdb; NULL: none */
     bool serves_gdb; /* -s */
     bool is_slow; /* --self-check=slow */

@@ -197,6 +197,25 @@ START_TEST(full_ring_refuses)
 }
 END_TEST
 
+/* A driver that acknowledges PRX and leaves the ring full hears of it again, by an edge: nothing else would come. */
+START_TEST(full_ring_reminds)
+{
+    start(0x04);
+    while (arrives(mac, 1514, 1)) {
+    }
+    box_out8(&box, ISR, 0x01);
+    ck_assert(!box_irq(&box, "irq"));
+    box_save_load(&box);
+    box_step_ns(&box, 67200);
+    ck_assert(box_irq(&box, "irq"));
+    ck_assert_uint_eq(box_in8(&box, ISR) & 1, 1);
+    box_out8(&box, BASE + 3, 0x60);
+    box_out8(&box, ISR, 0x01);
+    box_step_ns(&box, 1000000);
+    ck_assert_msg(!box_irq(&box, "irq"), "there is room");
+}
+END_TEST
+
 START_TEST(filters)
 {
     static const uint8_t everyone[6] = { 255, 255, 255, 255, 255, 255 }, other[6] = { 2, 1, 2, 3, 4, 5 };
@@ -289,6 +308,7 @@ int main(void)
     tcase_add_test(tcase, frame_lands_in_the_ring);
     tcase_add_test(tcase, ring_wraps);
     tcase_add_test(tcase, full_ring_refuses);
+    tcase_add_test(tcase, full_ring_reminds);
     tcase_add_test(tcase, filters);
     tcase_add_test(tcase, transmits);
     tcase_add_test(tcase, stopped_chip_ignores);

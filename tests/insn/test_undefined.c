@@ -27,31 +27,33 @@ static bool is_register(const struct encoding *e) { return e->modrm >= 0xc0; }
 
 /* ---- where capstone and the processor may differ ---- */
 
+enum { ALWAYS = 0xffff };
+
 /* Instructions of extensions that CPUID does not report here are undefined: by capstone's group, or by name. */
 static const struct {
     uint8_t group;
     const char *name;
+    unsigned feature; /* undefined where the model lacks it; ALWAYS: here in any case */
 } absent_groups[] = {
-    { X86_GRP_3DNOW, "3DNow!" }, { X86_GRP_AVX, "AVX" },       { X86_GRP_AVX2, "AVX2" },   { X86_GRP_AVX512, "AVX-512" },
-    { X86_GRP_BMI, "BMI1" },     { X86_GRP_BMI2, "BMI2" },     { X86_GRP_F16C, "F16C" },   { X86_GRP_FMA, "FMA" },
-    { X86_GRP_FMA4, "FMA4" },    { X86_GRP_FSGSBASE, "FSGSBASE" }, { X86_GRP_HLE, "HLE" }, { X86_GRP_RTM, "RTM" },
-    { X86_GRP_SHA, "SHA" },      { X86_GRP_SMAP, "SMAP" },     { X86_GRP_SSE4A, "SSE4a" }, { X86_GRP_TBM, "TBM" },
-    { X86_GRP_VM, "VMX, SVM" },  { X86_GRP_XOP, "XOP" },       { X86_GRP_ADX, "ADX" },     { X86_GRP_ERI, "AVX-512ER" },
-    { X86_GRP_PFI, "AVX-512PF" }, { X86_GRP_VLX, "AVX-512VL" }, { X86_GRP_DQI, "AVX-512DQ" }, { X86_GRP_BWI, "AVX-512BW" },
+    { X86_GRP_3DNOW, "3DNow!", ALWAYS }, { X86_GRP_AVX, "AVX", ALWAYS },       { X86_GRP_AVX2, "AVX2", ALWAYS },   { X86_GRP_AVX512, "AVX-512", ALWAYS },
+    { X86_GRP_BMI, "BMI1", FEATURE_BMI1 },     { X86_GRP_BMI2, "BMI2", FEATURE_BMI2 },     { X86_GRP_F16C, "F16C", ALWAYS },   { X86_GRP_FMA, "FMA", ALWAYS },
+    { X86_GRP_FMA4, "FMA4", ALWAYS },    { X86_GRP_FSGSBASE, "FSGSBASE", ALWAYS }, { X86_GRP_HLE, "HLE", ALWAYS }, { X86_GRP_RTM, "RTM", ALWAYS },
+    { X86_GRP_SHA, "SHA", FEATURE_SHA_NI },      { X86_GRP_SMAP, "SMAP", ALWAYS },     { X86_GRP_SSE4A, "SSE4a", ALWAYS }, { X86_GRP_TBM, "TBM", ALWAYS },
+    { X86_GRP_VM, "VMX, SVM", ALWAYS },  { X86_GRP_XOP, "XOP", ALWAYS },       { X86_GRP_ADX, "ADX", FEATURE_ADX },     { X86_GRP_ERI, "AVX-512ER", ALWAYS },
+    { X86_GRP_PFI, "AVX-512PF", ALWAYS }, { X86_GRP_VLX, "AVX-512VL", ALWAYS }, { X86_GRP_DQI, "AVX-512DQ", ALWAYS }, { X86_GRP_BWI, "AVX-512BW", ALWAYS },
 };
 struct named_rule {
     const char *why;
     unsigned feature; /* undefined where the model lacks it; ALWAYS: here in any case */
     const char *names[12];
 };
-enum { ALWAYS = 0xffff };
 static const struct named_rule absent_names[] = {
     { "at levels other than 0 (SDM vol. 2, MONITOR, MWAIT, CLAC, STAC)", ALWAYS, { "monitor", "mwait", "clac", "stac" } },
     { "SGX (CPUID.7.0:EBX.2)", ALWAYS, { "encls", "enclu" } },
     { "RTM, HLE (CPUID.7.0:EBX)", ALWAYS, { "xtest", "xbegin", "xabort", "xend" } },
     { "RDTSCP (CPUID.80000001h:EDX.27)", FEATURE_RDTSCP, { "rdtscp" } },
     { "PREFETCHW (CPUID.80000001h:ECX.8)", FEATURE_PREFETCHW, { "prefetchw", "prefetch" } },
-    { "MOVBE (CPUID.1:ECX.22)", ALWAYS, { "movbe" } },
+    { "MOVBE (CPUID.1:ECX.22)", FEATURE_MOVBE, { "movbe" } },
     { "INVPCID (CPUID.7.0:EBX.10)", FEATURE_INVPCID, { "invpcid" } },
     { "SMX (CPUID.1:ECX.6)", ALWAYS, { "getsec" } },
     { "VIA PadLock, of other processors", ALWAYS, { "montmul", "xsha1", "xsha256", "xstorerng", "xcryptecb", "xcryptcbc", "xcryptctr",
@@ -68,7 +70,7 @@ static const struct named_rule absent_names[] = {
  * instructions so; capstone lets such prefixes pass where it knows no instruction with them. These are the others. */
 static const char *const no_prefix[] = { "emms", "fxsave", "fxrstor", "ldmxcsr", "stmxcsr", "lfence", "mfence", "sfence", "clflush",
                                          "movnti", "movd", "movq", "sfence", NULL };
-static const char *const no_repeat[] = { "rdrand", "rdseed", NULL };
+static const char *const no_repeat[] = { "rdrand", "rdseed", "movbe", NULL };
 
 /* SDM vol. 2, LOCK: with a memory destination. */
 static const char *const lockable[] = { "add", "adc", "and", "btc", "btr", "bts", "cmpxchg", "cmpxchg8b", "dec", "inc", "neg",
@@ -106,7 +108,7 @@ static const char *mnemonic(void)
 static bool is_simd(void)
 {
     static const uint8_t groups[] = { X86_GRP_MMX, X86_GRP_SSE1, X86_GRP_SSE2, X86_GRP_SSE3, X86_GRP_SSSE3, X86_GRP_SSE41,
-                                      X86_GRP_SSE42, X86_GRP_AES, X86_GRP_PCLMUL };
+                                      X86_GRP_SSE42, X86_GRP_AES, X86_GRP_PCLMUL, X86_GRP_SHA };
 
     for (size_t k = 0; k < sizeof groups; k++) {
         if (cs_insn_group(capstone, insn, groups[k])) {
@@ -120,7 +122,8 @@ static const char *rule_of_absence(void)
 {
     bool is_prefetch = !strncmp(mnemonic(), "prefetch", 8); /* to capstone some of 3DNow!'s */
     for (size_t k = 0; k < sizeof absent_groups / sizeof *absent_groups && !is_prefetch; k++) {
-        if (cs_insn_group(capstone, insn, absent_groups[k].group)) {
+        bool is_absent = absent_groups[k].feature == ALWAYS || !model_has(&model, absent_groups[k].feature);
+        if (is_absent && cs_insn_group(capstone, insn, absent_groups[k].group)) {
             return absent_groups[k].name;
         }
     }

@@ -17,7 +17,7 @@ linux() {
     local name=$1 task=$2 network=$3
     shift 3
     "$tick86" -m 128 -kernel "$installer/linux" -initrd "$scratch/initrd.gz" -display none -serial "file:$scratch/$name" \
-        -append "console=ttyS0 quiet driver=e1000 $task" -no-reboot -nic "$network" "$@" >"$scratch/$name.out" 2>&1 &
+        -append "console=ttyS0 quiet driver=e1000 $task" -no-reboot -nic "$network" "$@" <&0 >"$scratch/$name.out" 2>&1 & # bash gives /dev/null otherwise
     guest=$!
     background+=($guest)
 }
