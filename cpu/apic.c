@@ -15,14 +15,16 @@ enum { MSR_TSC_DEADLINE = 0x6e0, MSR_X2APIC = 0x800, MSR_X2APIC_END = 0x900 };
 /* In xAPIC mode the registers hide what else is at the page of IA32_APIC_BASE, for this processor alone. */
 void apic_update_page(struct cpu *cpu)
 {
-    bool is_seen = cpu->board.apic && (cpu->apic_base & (APIC_BASE_ENABLE | APIC_BASE_EXTD)) == APIC_BASE_ENABLE;
+    bool is_seen = cpu->board.apic && cpu_has(cpu, FEATURE_APIC) &&
+                   (cpu->apic_base & (APIC_BASE_ENABLE | APIC_BASE_EXTD)) == APIC_BASE_ENABLE;
 
     cpu->apic_page = is_seen ? cpu->apic_base & ~UINT64_C(0xfff) : NO_PAGE;
 }
 
 bool apic_write_base(struct cpu *cpu, uint64_t value, uint64_t physical_mask)
 {
-    uint64_t writable = (physical_mask & ~UINT64_C(0xfff)) | APIC_BASE_ENABLE | (cpu->board.apic && cpu_has(cpu, FEATURE_X2APIC) ? APIC_BASE_EXTD : 0);
+    uint64_t writable = (physical_mask & ~UINT64_C(0xfff)) | APIC_BASE_ENABLE |
+                        (cpu->board.apic && cpu_has(cpu, FEATURE_X2APIC) ? APIC_BASE_EXTD : 0);
 
     if (value & ~(writable | APIC_BASE_BSP)) {
         return cpu_fault_error(cpu, VEC_GP, 0);
@@ -110,7 +112,7 @@ void apic_cpuid(struct cpu *cpu, uint32_t leaf, uint32_t subleaf)
         }
     } else if (leaf == 4 && (cpu->gpr[REG_AX] & 0x1f) != 0) {
         cpu->gpr[REG_AX] = (cpu->gpr[REG_AX] & 0x03ffffff) | ((UINT32_C(1) << bits) - 1) << 26;
-    } else if (leaf == 0x0b) {
+    } else if (leaf == 0x0b && cpu->model.basic_max >= 0x0b) {
         cpu->gpr[REG_AX] = subleaf == 1 ? bits : 0;
         cpu->gpr[REG_BX] = subleaf == 0 ? 1 : subleaf == 1 ? count : 0;
         cpu->gpr[REG_CX] = (subleaf & 0xff) | (subleaf == 0 ? 1u << 8 : subleaf == 1 ? 2u << 8 : 0);

@@ -40,6 +40,11 @@
     extern const struct binding bind_##stem;                                                                           \
     const struct binding bind_##stem = { { [LIVE] = { [FORM_REG] = SIZES_V(reg), FORMS_V(mem) },                       \
                                            [DEAD] = { [FORM_REG] = SIZES_V(reg##_nf), FORMS_V(mem##_nf) } } };
+/* A variant for dead flags with register operands only. */
+#define BIND_RM_R_NF(stem, reg, mem)                                                                                   \
+    extern const struct binding bind_##stem;                                                                           \
+    const struct binding bind_##stem = { { [LIVE] = { [FORM_REG] = SIZES(reg), FORMS(mem) },                           \
+                                           [DEAD] = { [FORM_REG] = SIZES(reg##_nf), FORMS(mem) } } };
 /* One handler whatever the size, without memory operand. */
 #define BIND_ONE(stem, handler)                                                                                        \
     extern const struct binding bind_##stem;                                                                           \

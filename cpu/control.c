@@ -143,14 +143,22 @@ void control_write_pkru(struct cpu *cpu, uint32_t value)
     }
 }
 
-uint64_t control_read_cr8(const struct cpu *cpu) { return cpu->cr8; }
+/* CR8 is the task priority of the local APIC (SDM vol. 3, 11.8.6). */
+uint64_t control_read_cr8(const struct cpu *cpu)
+{
+    return cpu->board.apic ? cpu->board.apic->cr8(cpu->board.context) : cpu->cr8;
+}
 
 bool control_write_cr8(struct cpu *cpu, uint64_t value)
 {
     if (value > 15) {
         return cpu_fault_error(cpu, VEC_GP, 0);
     }
-    cpu->cr8 = value;
+    if (cpu->board.apic) {
+        cpu->board.apic->set_cr8(cpu->board.context, (unsigned)value);
+    } else {
+        cpu->cr8 = value;
+    }
     return true;
 }
 

@@ -2,7 +2,7 @@
  *
  * Intel 64 and IA-32 Architectures Software Developer's Manual (SDM), December 2023. Implemented: the i686 integer and
  * x87 instruction sets, MMX and SSE to SSE4.2 in real mode, virtual-8086 mode and 16/32-bit protected mode, with paging (4 KiB, 4 MiB, PAE).
- * Not implemented yet: long mode, SMM, local APIC. The register file, decoder and block cache are laid out
+ * The register file, decoder and block cache are laid out
  * for 64 bits. */
 #ifndef CPU_CPU_H
 #define CPU_CPU_H
@@ -283,6 +283,8 @@ struct cpu_board {
     void (*spin)(void *context);             /* PAUSE: others might run; NULL: there are none */
     bool is_application;                     /* not the bootstrap processor */
     const struct cpu_apic *apic;             /* NULL: there is none */
+    /* Memory that is seen at an address in system management mode alone; NULL: there is none. */
+    bool (*smram)(void *context, phys_addr address, struct memory **memory, uint64_t *offset);
     unsigned number, processor_count;        /* the APIC ID, and how many processors there are */
 };
 
@@ -317,6 +319,8 @@ struct cpu {
     uint64_t dr[8];
     uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
     uint64_t tsc_offset; /* TSC = guest ns * frequency + offset */
+    /* A repeated CMPS or SCAS that goes on at this count began with these flags, which a fault gives back. */
+    uint64_t repeat_icount, repeat_flags_result, repeat_flags_x;
     uint64_t apic_base;
     uint64_t mtrr_def_type, pat;
     uint64_t mtrr_fixed[11];
@@ -332,11 +336,14 @@ struct cpu {
     uint64_t random_state; /* of RDRAND and RDSEED: a function of the seed and of how often they ran */
     uint32_t mxcsr;
     uint32_t pkru;
+    uint32_t smbase;
     bool monitor_armed; /* MONITOR was executed and MWAIT not yet */
     bool mwait_waits;   /* halted by MWAIT: a change of the line ends it too */
     bool mwait_breaks;  /* as does an interrupt that IF holds off */
-    uint8_t sse_pad_[3];
     bool init_requested;   /* INIT# to itself, after this instruction */
+    bool in_smm, smi_latched;
+    bool smm_nmi_blocked; /* nmi_blocked to be after RSM */
+    uint8_t sse_pad_[4];
     bool sse_is_blocked; /* CR0.EM or TS set, or CR4.OSFXSR clear; derived */
     bool intr_line;   /* level of INTR */
     bool nmi_line;    /* last level of NMI */
@@ -431,6 +438,8 @@ void cpu_look(struct cpu *cpu);
 void cpu_set_intr(struct cpu *cpu, bool level);
 void cpu_set_nmi(struct cpu *cpu, bool level);
 void cpu_set_a20(struct cpu *cpu, bool enabled);
+/* SMI#: at the next boundary between instructions, or after RSM. */
+void cpu_set_smi(struct cpu *cpu);
 /* INIT# after the current instruction, for a processor that is inside of one; otherwise cpu_reset does. */
 void cpu_request_init(struct cpu *cpu);
 void cpu_set_ignne(struct cpu *cpu, bool level);

@@ -310,6 +310,7 @@ bool interrupt_enter(struct cpu *cpu, uint8_t vector, enum interrupt_kind kind, 
         }
         return false;
     }
+    cpu->repeat_icount = ~UINT64_C(0);
     cpu->step_cancelled = true; /* TF was cleared: the instruction that got here gives no single-step trap */
     if (kind == INTERRUPT_EXTERNAL) {
         cpu->halted_state = CPU_RUNNING;

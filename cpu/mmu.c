@@ -481,11 +481,19 @@ static struct tlb_cold *tlb_fill(struct cpu *cpu, uint64_t linear, enum access_k
     struct region *region = space_lookup(cpu->board.space, physical, &offset);
     cold->is_apic = physical == cpu->apic_page;
     bool is_memory = region && region->kind == REGION_MEMORY && !cold->is_apic;
+    struct memory *smram;
+    uint64_t smram_offset;
     cold->page = linear & ~(uint64_t)(GUEST_PAGE_SIZE - 1);
     cold->physical = physical;
     cold->memory = is_memory ? region->memory : NULL;
     cold->memory_offset = is_memory ? region->memory_offset + offset : 0;
     cold->is_readonly = is_memory && (region->is_readonly || region->memory->is_rom);
+    if (UNLIKELY(cpu->in_smm) && cpu->board.smram &&
+        cpu->board.smram(cpu->board.context, physical, &smram, &smram_offset)) {
+        cold->memory = smram;
+        cold->memory_offset = smram_offset;
+        cold->is_readonly = false;
+    }
     cold->may_read = rights_allow(cpu, &t, ACCESS_READ, mode);
     cold->may_write = t.is_dirty && rights_allow(cpu, &t, ACCESS_WRITE, mode);
     cold->may_execute = rights_allow(cpu, &t, ACCESS_FETCH, mode);

@@ -298,7 +298,7 @@ static bool mwait_ends(const struct cpu *cpu)
 
 bool cpu_has_work(const struct cpu *cpu)
 {
-    return mwait_ends(cpu) || (cpu->nmi_latched && !cpu->nmi_blocked) || (cpu->intr_line && (cpu->eflags & FLAG_IF));
+    return mwait_ends(cpu) || (cpu->smi_latched && !cpu->in_smm) || (cpu->nmi_latched && !cpu->nmi_blocked) || (cpu->intr_line && (cpu->eflags & FLAG_IF));
 }
 
 bool cpu_is_idle(const struct cpu *cpu)
@@ -315,6 +315,10 @@ static void deliver_pending(struct cpu *cpu)
     bool shadow = in_shadow(cpu);
 
     if (cpu->halted_state == CPU_WAIT_SIPI) {
+        return;
+    }
+    if (UNLIKELY(cpu->smi_latched) && !cpu->in_smm) {
+        smm_enter(cpu);
         return;
     }
     if ((cpu->pending & PENDING_DEBUG) && !(shadow && cpu->shadow_is_mov_ss)) {
@@ -630,13 +634,15 @@ void cpu_reset(struct cpu *cpu, bool is_init)
     cpu->cpl = 0;
     cpu->pending = PENDING_LOOK;
     cpu->halted_state = cpu->board.is_application ? CPU_WAIT_SIPI : CPU_RUNNING;
-    cpu->shadow_icount = ~UINT64_C(0);
+    cpu->shadow_icount = cpu->repeat_icount = ~UINT64_C(0);
     cpu->nmi_latched = cpu->nmi_blocked = false;
     cpu->debug_pending = 0;
     cpu->delivering = 0;
     cpu->ferr_line = false;
-    cpu->init_requested = false;
+    cpu->init_requested = cpu->mwait_waits = cpu->monitor_armed = false;
     if (!is_init) {
+        cpu->in_smm = cpu->smi_latched = cpu->smm_nmi_blocked = false;
+        cpu->smbase = 0x30000;
         cpu->fpu = (struct fpu){ .control = 0x40, .empty = 0, .top = 0 };
         memset(cpu->xmm, 0, sizeof cpu->xmm);
         memset(cpu->ymm_high, 0, sizeof cpu->ymm_high);
@@ -729,6 +735,9 @@ const struct field cpu_fields[] = {
     FIELD(S, sysenter_esp, NULL),
     FIELD(S, sysenter_eip, NULL),
     FIELD(S, tsc_offset, NULL),
+    FIELD(S, repeat_icount, "a repeated CMPS or SCAS goes on at this count"),
+    FIELD(S, repeat_flags_result, "with flags from before it"),
+    FIELD(S, repeat_flags_x, NULL),
     FIELD(S, apic_base, NULL),
     FIELD(S, mtrr_def_type, NULL),
     FIELD(S, pat, NULL),
@@ -758,6 +767,10 @@ const struct field cpu_fields[] = {
     FIELD(S, mwait_breaks, "interrupts end it though IF is clear"),
     PAD(S, sse_pad_),
     FIELD(S, init_requested, NULL),
+    FIELD(S, in_smm, NULL),
+    FIELD(S, smi_latched, NULL),
+    FIELD(S, smm_nmi_blocked, "NMI blocked after RSM"),
+    FIELD(S, smbase, NULL),
     DERIVED(S, sse_is_blocked, NULL),
     FIELD(S, intr_line, NULL),
     FIELD(S, nmi_line, NULL),

@@ -291,13 +291,12 @@ static uint64_t load_element(const uint8_t *at, unsigned size)
     return size == 1 ? host_load8(at) : size == 2 ? host_load16(at) : size == 4 ? host_load32(at) : host_load64(at);
 }
 
-/* CMPS and SCAS: `*is_done` when the condition ended the repetition. */
-static bool compare_slice(struct cpu *cpu, const struct insn *insn, unsigned size, struct run *run, bool is_scan,
-                          bool *is_done)
+/* Elements of CMPS and SCAS up to the end of the slice: `*is_done` when the condition ended the repetition. */
+static bool compare_elements(struct cpu *cpu, const struct insn *insn, unsigned size, struct run *run, bool is_scan,
+                             bool *is_done)
 {
     uint64_t count = run->count;
     uint64_t mask = element_mask(size);
-    uint64_t flags_result = cpu->flags_result, flags_x = cpu->flags_x;
 
     if (is_stepping(cpu) || count > 256) {
         count = is_stepping(cpu) ? 1 : 256;
@@ -323,9 +322,6 @@ static bool compare_slice(struct cpu *cpu, const struct insn *insn, unsigned siz
         uint64_t a = cpu->gpr[REG_AX] & mask, b;
         if ((!is_scan && !segment_read(cpu, ea_segment(insn), run->si, size, &a)) ||
             !segment_read(cpu, SEG_ES, run->di, size, &b)) {
-            /* A fault gives back the flags from before (SDM vol. 2, REP): those that this slice began with. */
-            cpu->flags_result = flags_result;
-            cpu->flags_x = flags_x;
             return false;
         }
         compare(cpu, a, b, size);
@@ -337,6 +333,28 @@ static bool compare_slice(struct cpu *cpu, const struct insn *insn, unsigned siz
         if (UNLIKELY(cpu->pending & ~PENDING_LOOK)) {
             break;
         }
+    }
+    return true;
+}
+
+/* A fault gives back the flags from before the instruction (SDM vol. 2, REP), however many slices ago that was. What
+ * interrupts the repetition ends that: the flags it saved are those that count when the instruction is resumed. */
+static bool compare_slice(struct cpu *cpu, const struct insn *insn, unsigned size, struct run *run, bool is_scan, bool *is_done)
+{
+    uint64_t icount = run->repeats ? cpu_icount(cpu) : 0;
+    bool goes_on = run->repeats && cpu->repeat_icount == icount;
+    uint64_t flags_result = goes_on ? cpu->repeat_flags_result : cpu->flags_result;
+    uint64_t flags_x = goes_on ? cpu->repeat_flags_x : cpu->flags_x;
+
+    if (!compare_elements(cpu, insn, size, run, is_scan, is_done)) {
+        cpu->flags_result = flags_result;
+        cpu->flags_x = flags_x;
+        return false;
+    }
+    if (run_outcome(run, *is_done) == SLICE_AGAIN) {
+        cpu->repeat_icount = icount + 1;
+        cpu->repeat_flags_result = flags_result;
+        cpu->repeat_flags_x = flags_x;
     }
     return true;
 }

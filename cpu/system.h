@@ -143,10 +143,10 @@ static inline bool cpu_has(const struct cpu *cpu, enum feature feature) { return
 /* Physical addresses that there are. */
 static inline uint64_t physical_mask(const struct cpu *cpu) { return (UINT64_C(1) << cpu->model.physical_bits) - 1; }
 
-/* What of the instruction pointer counts. */
+/* What of the instruction pointer counts. In 16-bit code it may pass 64 KiB; 16-bit operands of branches cut it by themselves. */
 static inline uint64_t code_mask(const struct cpu *cpu)
 {
-    return cpu->mode & MODE_CODE64 ? ~UINT64_C(0) : cpu->mode & MODE_CODE32 ? 0xffffffffu : 0xffffu;
+    return cpu->mode & MODE_CODE64 ? ~UINT64_C(0) : 0xffffffffu;
 }
 
 static inline uint16_t cpu_reg16(const struct cpu *cpu, unsigned reg) { return (uint16_t)cpu->gpr[reg]; }

@@ -170,6 +170,11 @@ bool stack_from_tss(struct cpu *cpu, unsigned cpl, struct segment *stack, uint64
 bool task_gate_enter(struct cpu *cpu, uint64_t gate, enum task_source source, uint64_t return_rip, bool has_error,
                      uint32_t error);
 
+/* ---- smm.c ---- */
+
+/* SMI# between two instructions: saves the state and begins at SMBASE + 8000h. */
+void smm_enter(struct cpu *cpu);
+
 /* ---- apic.c ---- */
 
 void apic_update_page(struct cpu *cpu);
@@ -180,6 +185,7 @@ bool apic_write_msr(struct cpu *cpu, uint32_t index, uint64_t value);
 void apic_tsc_changed(struct cpu *cpu);
 /* Completes what CPUID says in the registers with what is this processor's own. */
 void apic_cpuid(struct cpu *cpu, uint32_t leaf, uint32_t subleaf);
+
 /* ---- IA-32e mode (long_mode.c) ---- */
 
 /* SS as a change of CPL to 64-bit code leaves it: null, RPL the new level. */

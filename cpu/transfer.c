@@ -21,7 +21,8 @@ void code_enter(struct cpu *cpu, const struct segment *code, unsigned cpl, uint6
     cpu->seg[SEG_CS].attributes |= ATTR_ACCESSED;
     cpu->seg[SEG_CS].selector = selector_with_rpl(code->selector, cpl);
     cpu->cpl = (uint8_t)cpl;
-    cpu->rip = code_is_64bit(cpu, code) ? eip : code->attributes & ATTR_DB ? (uint32_t)eip : eip & 0xffff;
+    /* Cut by operand size alone, whatever CS.D says: SDM vol. 2, JMP and IRET. */
+    cpu->rip = code_is_64bit(cpu, code) ? eip : (uint32_t)eip;
     cpu_update_mode(cpu);
 }
 
@@ -36,7 +37,7 @@ bool code_check_real(struct cpu *cpu, uint32_t offset)
 void code_enter_real(struct cpu *cpu, uint16_t selector, uint32_t eip)
 {
     segment_load_real(cpu, SEG_CS, selector);
-    cpu->rip = cpu->seg[SEG_CS].attributes & ATTR_DB ? eip : eip & 0xffff;
+    cpu->rip = eip;
 }
 
 static uint64_t truncate(uint64_t value, unsigned size)

@@ -63,6 +63,8 @@ struct screen {
     /* Text modes. */
     unsigned columns, rows;
     int cursor_column, cursor_row; /* -1 when the cursor is hidden */
+    bool is_cursor_tall;           /* it covers more than half a character */
+    bool has_blink;                /* attribute bit 7 blinks; else it makes the background bright */
     struct screen_text_cell cells[SCREEN_TEXT_ROWS_MAX * SCREEN_TEXT_COLUMNS_MAX]; /* row r starts at r * columns */
     /* All modes, in pixels as the monitor would show them. */
     unsigned width, height;

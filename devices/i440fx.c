@@ -225,6 +225,16 @@ static void add_bios(struct i440fx *bridge)
     space_add(space, &bridge->bios_low, MIB - low, I440FX_PRIORITY_BIOS, true);
 }
 
+bool i440fx_smram(const struct device *dev, phys_addr address, struct memory **memory, uint64_t *offset)
+{
+    const struct i440fx *bridge = (const struct i440fx *)(const void *)dev;
+
+    *memory = bridge->ram;
+    *offset = address;
+    return (bridge->pci.config[CONFIG_SMRAM] & SMRAM_G_SMRAME) != 0 && address >= SMRAM_BASE &&
+           address < SMRAM_BASE + SMRAM_SIZE;
+}
+
 bool i440fx_map_memory(struct device *dev, struct memory *ram, struct memory *bios, struct error *err)
 {
     struct i440fx *bridge = (struct i440fx *)(void *)dev;

@@ -22,6 +22,9 @@ uint64_t i440fx_low_memory(uint64_t ram_bytes);
 /* Gives the bridge its memory and its BIOS ROM; once, in the board's set-up (the properties "ram" and "bios", both pointers
  * to struct memory, do the same at creation). RAM is at least 1 MiB; the BIOS is a multiple of 4 KiB up to 16 MiB and ends
  * at 4 GiB; its last 128 KiB are also seen below 1 MiB while the PAM registers say so. `bios` may be NULL. */
+/* What a processor in system management mode sees at an address that is SMRAM: true with the place in RAM. */
+bool i440fx_smram(const struct device *dev, phys_addr address, struct memory **memory, uint64_t *offset);
+
 bool i440fx_map_memory(struct device *dev, struct memory *ram, struct memory *bios, struct error *err);
 
 /* The PCI bus 0 behind the bridge; attach functions to it with pci_bus_attach(). The bridge itself sits at 0. */

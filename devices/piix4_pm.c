@@ -3,12 +3,13 @@
  *
  * Port registers: 0-3Fh the power management block (at PMBASE, mapped by the chip), 40h-4Fh the SMBus host (at SMBBA, mapped
  * by the chip), 50h-51h APMC and APMS (B2h, B3h), 60h-63h GPE0 status and enable (AFE0h). Inputs "powerbtn" (a rise is a
- * press) and "rtc" (a rise is an alarm). Outputs "sci" (level, IRQ 9) and "poweroff" (a level that reset clears).
+ * press) and "rtc" (a rise is an alarm). Outputs "sci" (level, IRQ 9), "smi" (a pulse) and
+ * "poweroff" (a level that reset clears).
  *
- * ACPI mode: a write of F1h to APMC sets SCI_EN and F0h clears it, which on hardware an SMI handler does. APMC_EN (5Bh bit
- * 1) reads 1 after reset, so that SeaBIOS takes SMM as set up. SLP_TYP 0 is S5, 2 is S4; both switch the board off.
+ * ACPI mode: a write of F1h to APMC sets SCI_EN and F0h clears it, which on hardware an SMI handler does. With APMC_EN (5Bh bit
+ * 1) a write to APMC raises SMI# as well. SLP_TYP 0 is S5, 2 is S4; both switch the board off.
  *
- * Not implemented: SMI, S3 and the other sleep states (logged), device monitors, processor clock control, bus master
+ * Not implemented: other sources of SMI, S3 and the other sleep states (logged), device monitors, processor clock control, bus master
  * status, SMBus devices (every transaction ends with "no device"), the slave SMBus functions. */
 #include "devices/piix4_pm.h"
 
@@ -51,6 +52,7 @@ enum {
 
     CONFIG_PMBASE = 0x40,
     CONFIG_DEVACTB_HIGH = 0x5b,
+    DEVACTB_APMC_EN = 0x02,
     CONFIG_PMREGMISC = 0x80,
     CONFIG_SMBBA = 0x90,
     CONFIG_SMBHSTCFG = 0xd2,
@@ -86,6 +88,7 @@ struct piix4_pm {
     struct pci_function pci;
     struct irq sci;
     struct irq poweroff;
+    struct irq smi;
     struct event overflow;
     struct port_block pm_block;
     struct port_block smb_block;
@@ -108,6 +111,7 @@ static const struct field piix4_pm_fields[] = {
     FIELD_PCI(S),
     WIRED(S, sci, "IRQ 9"),
     WIRED(S, poweroff, NULL),
+    WIRED(S, smi, NULL),
     FIELD_EVENT(S, overflow, "bit 23 of the PM timer changes"),
     DERIVED(S, pm_block, "where the power management block is mapped"),
     DERIVED(S, smb_block, "where the SMBus block is mapped"),
@@ -238,6 +242,11 @@ static void write_apmc(struct piix4_pm *pm, uint8_t value)
     } else if (value == APM_ACPI_DISABLE) {
         pm->pm1_cnt &= (uint16_t)~CNT_SCI_EN;
     }
+    /* 7.1.15, DEVACTB, APMC_EN: a write raises SMI#. */
+    if ((pm->pci.config[CONFIG_DEVACTB_HIGH] & DEVACTB_APMC_EN) != 0) {
+        irq_set(&pm->smi, true);
+        irq_set(&pm->smi, false);
+    }
 }
 
 static void write_byte(struct piix4_pm *pm, unsigned reg, uint8_t value)
@@ -347,7 +356,6 @@ static void piix4_pm_reset(struct device *dev)
     memset(&config[CONFIG_PMBASE], 0, 0x100 - CONFIG_PMBASE);
     config[CONFIG_PMBASE] = 1; /* an address in port space */
     config[CONFIG_SMBBA] = 1;
-    config[CONFIG_DEVACTB_HIGH] = 0x02;
     config[0x5f] = 0x90; /* the decoders of parallel and serial ports are on: what operating systems look at */
     config[0x63] = 0x60;
     config[0x67] = 0x98;
@@ -406,6 +414,7 @@ static const struct pin_group piix4_pm_inputs[] = {
 static const struct output piix4_pm_outputs[] = {
     { "sci", offsetof(struct piix4_pm, sci), 0 },
     { "poweroff", offsetof(struct piix4_pm, poweroff), 0 },
+    { "smi", offsetof(struct piix4_pm, smi), 0 },
     { NULL, 0, 0 },
 };
 

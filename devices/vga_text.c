@@ -147,6 +147,9 @@ void vga_describe(struct device *dev, struct screen *screen)
     screen->is_blanked = vga_is_blanked(vga);
     vga_size(vga, &screen->width, &screen->height);
     if (screen->is_text) {
+        unsigned start = vga->crtc[CR_CURSOR_START] & 0x1f, end = vga->crtc[CR_CURSOR_END] & 0x1f;
+        screen->has_blink = (vga->attr[AR_MODE] & AR10_BLINK) != 0;
+        screen->is_cursor_tall = end >= start && 2 * (end - start + 1) > (vga->crtc[CR_MAX_SCAN] & 0x1fu);
         describe_text(vga, screen);
     }
 }

@@ -80,10 +80,12 @@ static void draw_pane(struct curses *curses)
 /* VGA counts blue, green, red from bit 0, the terminal red, green, blue. */
 static short terminal_color(unsigned vga) { return (short)((vga & 2) | (vga & 1) << 2 | (vga >> 2 & 1)); }
 
-static short pair_number(unsigned attribute)
-{
-    unsigned foreground = attribute & (COLORS >= 16 ? 15 : 7), background = attribute >> 4 & 7;
+static unsigned color_count(void) { return COLORS >= 16 ? 16 : 8; }
+/* Sixteen backgrounds need 256 pairs. */
+static unsigned background_count(void) { return COLORS >= 16 && COLOR_PAIRS > FIRST_PAIR + 255 ? 16 : 8; }
 
+static short pair_number(unsigned foreground, unsigned background)
+{
     return (short)(FIRST_PAIR + background * 16 + foreground);
 }
 
@@ -92,32 +94,53 @@ static void make_colors(void)
     if (!has_colors() || start_color() == ERR) {
         return;
     }
-    for (unsigned background = 0; background < 8; background++) {
-        for (unsigned foreground = 0; foreground < (COLORS >= 16 ? 16U : 8U); foreground++) {
-            short color = terminal_color(foreground & 7);
-            init_pair(pair_number(background << 4 | foreground), (short)(color + (short)(foreground & 8)),
-                      terminal_color(background));
+    for (unsigned background = 0; background < background_count(); background++) {
+        for (unsigned foreground = 0; foreground < color_count(); foreground++) {
+            init_pair(pair_number(foreground, background), (short)(terminal_color(foreground & 7) + (short)(foreground & 8)),
+                      (short)(terminal_color(background & 7) + (short)(background & 8)));
         }
     }
 }
 
-static void draw_cell(int row, int column, struct screen_text_cell cell)
+/* What stands for a character where the terminal cannot show it: lines and blocks in ASCII. */
+static wchar_t plain_character(wchar_t character)
+{
+    if (character < 0x80) {
+        return character;
+    }
+    if (character == 0x2500 || character == 0x2550) {
+        return L'-';
+    }
+    if (character == 0x2502 || character == 0x2551) {
+        return L'|';
+    }
+    if (character > 0x2500 && character < 0x2580) {
+        return L'+';
+    }
+    return character >= 0x2580 && character < 0x25a0 ? L'#' : L'?';
+}
+
+static void draw_cell(int row, int column, struct screen_text_cell cell, bool has_blink)
 {
     wchar_t text[2] = {(wchar_t)cp437_to_unicode(cell.character), 0};
+    unsigned foreground = cell.attribute & 15, background = cell.attribute >> 4 & (has_blink ? 7 : 15);
     attr_t attributes = A_NORMAL;
     cchar_t character;
 
     if (text[0] == 0) {
         text[0] = L' ';
     }
-    if ((cell.attribute & 8) != 0 && COLORS < 16) {
+    if (MB_CUR_MAX == 1) {
+        text[0] = plain_character(text[0]);
+    }
+    if ((foreground & 8) != 0 && color_count() < 16) {
         attributes |= A_BOLD;
     }
-    if ((cell.attribute & 0x80) != 0) {
+    if ((cell.attribute & 0x80) != 0 && has_blink) {
         attributes |= A_BLINK;
     }
-    short pair = has_colors() ? pair_number(cell.attribute) : 0;
-    if (!has_colors() && (cell.attribute & 0x70) != 0) {
+    short pair = has_colors() ? pair_number(foreground & (color_count() - 1), background & (background_count() - 1)) : 0;
+    if (!has_colors() && (background & 7) != 0) {
         attributes |= A_REVERSE;
     }
     if (setcchar(&character, text, attributes, pair, NULL) == OK) {
@@ -159,15 +182,16 @@ static void draw_text(const struct screen *screen)
     erase();
     for (int row = 0; row < rows; row++) {
         for (int column = 0; column < columns; column++) {
-            draw_cell(row, column, screen->cells[(unsigned)(row + first_row) * screen->columns +
-                                                 (unsigned)(column + first_column)]);
+            draw_cell(row, column,
+                      screen->cells[(unsigned)(row + first_row) * screen->columns + (unsigned)(column + first_column)],
+                      screen->has_blink);
         }
     }
     if (LINES > (int)screen->rows) {
         draw_hint(LINES - 1);
     }
     bool has_cursor = screen->cursor_row >= 0 && screen->cursor_column >= 0;
-    curs_set(has_cursor);
+    curs_set(!has_cursor ? 0 : screen->is_cursor_tall ? 2 : 1);
     if (has_cursor) {
         move(screen->cursor_row - first_row, screen->cursor_column - first_column);
     }
@@ -377,6 +401,21 @@ static void end_curses(void)
     }
 }
 
+/* Without any locale a terminal of today shows UTF-8 all the same; where one was chosen, it holds. */
+static void choose_locale(void)
+{
+    const char *const names[] = {"LC_ALL", "LC_CTYPE", "LANG"};
+    bool is_chosen = false;
+
+    for (unsigned n = 0; n < 3; n++) {
+        const char *value = getenv(names[n]);
+        is_chosen = is_chosen || (value != NULL && value[0] != '\0');
+    }
+    if (is_chosen || setlocale(LC_CTYPE, "C.UTF-8") == NULL) {
+        setlocale(LC_CTYPE, "");
+    }
+}
+
 struct curses *curses_open(struct session *session, struct error *err)
 {
     struct curses *curses = calloc(1, sizeof *curses);
@@ -385,7 +424,7 @@ struct curses *curses_open(struct session *session, struct error *err)
         error_set(err, "out of memory for the display");
         return NULL;
     }
-    setlocale(LC_CTYPE, "");
+    choose_locale();
     set_escdelay(ESCAPE_DELAY_MS);
     terminal_raw(false); /* saves the modes for deadly signals */
     SCREEN *terminal = newterm(NULL, stdout, stdin);

@@ -20,10 +20,13 @@
 #include "frontends/monitor.h"
 #include "frontends/mux.h"
 #include "frontends/options.h"
+#include "frontends/plugin.h"
 #include "frontends/profile.h"
 #include "frontends/script.h"
 #include "frontends/session.h"
 #include "frontends/video.h"
+#include "frontends/symbols.h"
+#include "frontends/trace.h"
 #include "frontends/travel.h"
 #include "machine/tick86_cpu.h"
 #include "machine/tick86_isa.h"
@@ -86,6 +89,8 @@ struct program {
     struct chardev *debugcon_dev;
     struct byte_sink debugcon_sink;
     struct gdb_stub *gdb;
+    struct trace *trace;
+    struct plugin *plugins[PLUGINS_MAX];
     struct monitor monitor;
     unsigned monitor_greeted; /* connections that have seen the prompt */
     uint64_t last_frame_ns;
@@ -243,7 +248,8 @@ static bool open_drives(struct program *program, struct error *err)
     for (unsigned n = 0; n < TICK86_DISKS; n++) {
         const struct drive_option *drive = &program->options.drives[n];
         struct block_options options = {.is_readonly = drive->is_readonly,
-                                        .is_snapshot = program->options.is_snapshot || drive->is_snapshot,
+                                        .is_snapshot = program->options.is_snapshot || drive->is_snapshot ||
+                                                       (program->options.checkpoint != NULL && !drive->is_readonly),
                                         .format = drive->format,
                                         .overlay = drive->overlay,
                                         .cache = caches[drive->cache],
@@ -276,7 +282,8 @@ static bool open_floppies(struct program *program, struct error *err)
     for (unsigned n = 0; n < TICK86_FLOPPIES; n++) {
         const struct drive_option *drive = &program->options.floppies[n];
         struct block_options options = {.is_readonly = drive->is_readonly,
-                                        .is_snapshot = program->options.is_snapshot || drive->is_snapshot,
+                                        .is_snapshot = program->options.is_snapshot || drive->is_snapshot ||
+                                                       (program->options.checkpoint != NULL && !drive->is_readonly),
                                         .format = drive->format,
                                         .overlay = drive->overlay,
                                         .log = put_disk_error,
@@ -451,12 +458,17 @@ static bool attach_travel(struct program *program, struct error *err)
 static bool set_log_levels(struct program *program, struct error *err)
 {
     char items[1024];
+    bool wants_trace = false;
 
     if (program->options.log_items == NULL) {
         return true;
     }
     snprintf(items, sizeof items, "%s", program->options.log_items);
     for (char *item = strtok(items, ","); item != NULL; item = strtok(NULL, ",")) {
+        if (trace_knows(item)) {
+            wants_trace = true;
+            continue;
+        }
         enum log_level level = LOG_TRACE;
         char *equals = strchr(item, '=');
         if (equals != NULL) {
@@ -476,7 +488,52 @@ static bool set_log_levels(struct program *program, struct error *err)
         }
         log_set_level(tick86_log(program->session.machine), item, level);
     }
+    if (wants_trace) {
+        program->trace = trace_start(&program->session, program->options.log_items, program->options.trace_filter, program->log, err);
+    }
+    return !wants_trace || program->trace != NULL;
+}
+
+static bool load_debug_files(struct program *program, struct error *err)
+{
+    struct session *session = &program->session;
+    const struct options *options = &program->options;
+
+    if (options->symbols_count != 0 && (session->symbols = symbols_create()) == NULL) {
+        return error_set(err, "out of memory for symbols");
+    }
+    for (unsigned n = 0; n < options->symbols_count; n++) {
+        if (symbols_load(session->symbols, options->symbols[n], err) == 0) {
+            return false;
+        }
+    }
+    for (unsigned n = 0; n < options->plugin_count; n++) {
+        program->plugins[n] = plugin_load(options->plugins[n], session->machine, err);
+        if (program->plugins[n] == NULL) {
+            return false;
+        }
+    }
     return true;
+}
+
+/* --trace-print and --trace-diff: no machine is built. */
+static int read_traces(const struct options *options, struct error *err)
+{
+    int result = 0;
+
+    if (options->trace_print != NULL) {
+        result = trace_print(options->trace_print, stdout, err) ? 0 : 2;
+    } else if (options->file_count != 1) {
+        error_set(err, "--trace-diff needs two traces");
+        error_hint(err, "write: tick86 --trace-diff A B");
+        result = 2;
+    } else {
+        result = trace_diff(options->trace_diff, options->files[0], stdout, err);
+    }
+    if (result == 2) {
+        print_error(err);
+    }
+    return result == 2 ? STATUS_ERROR : result;
 }
 
 static bool open_files(struct program *program, struct error *err)
@@ -585,7 +642,7 @@ static bool start(struct program *program, struct error *err)
         return false;
     }
     terminal_catch_signals();
-    if (!open_recorders(program, err) || !open_streams(program, err) || !open_net(program, err) || !build_machine(program, err) || !set_log_levels(program, err) ||
+    if (!open_recorders(program, err) || !open_streams(program, err) || !open_net(program, err) || !build_machine(program, err) || !load_debug_files(program, err) || !set_log_levels(program, err) ||
         !attach_travel(program, err)) {
         return false;
     }
@@ -727,6 +784,7 @@ static void handle_stop(struct program *program, enum tick86_stop stop)
 
     switch (stop) {
     case STOP_POWEROFF:
+        session->has_powered_off = true;
         if (options->no_shutdown && program->script == NULL) {
             session_stop(session, "powered off");
         } else {
@@ -742,6 +800,7 @@ static void handle_stop(struct program *program, enum tick86_stop stop)
         }
         break;
     case STOP_DEBUG_EXIT:
+        session->has_powered_off = true;
         end_guest(program, (int)(((tick86_debug_exit_value(session->machine) << 1) | 1) & 0xff),
                   "the guest wrote to isa-debug-exit");
         break;
@@ -942,6 +1001,10 @@ static void finish(struct program *program)
                    tick86_hash(session->machine, true));
         }
         write_profile(program);
+        trace_stop(program->trace);
+        for (unsigned n = 0; n < PLUGINS_MAX; n++) {
+            plugin_end(program->plugins[n], session->machine);
+        }
         session_flush_disks(session);
         if (!travel_close(program->travel)) {
             session->exit_status = STATUS_ERROR;
@@ -993,6 +1056,11 @@ int main(int argc, char **argv)
     if (!options_parse(&program.options, argc, argv, &err)) {
         print_error(&err);
         return STATUS_ERROR;
+    }
+    if (program.options.trace_print != NULL || program.options.trace_diff != NULL) {
+        int result = read_traces(&program.options, &err);
+        options_free(&program.options);
+        return result;
     }
     if (program.options.wants_cpu_help) {
         print_cpu_models();

@@ -455,6 +455,24 @@ static bool parse_monitor(struct options *options, const struct row *row, const 
     return true;
 }
 
+static bool parse_symbols(struct options *options, const struct row *row, const char *value, struct error *err)
+{
+    if (options->symbols_count == sizeof options->symbols / sizeof options->symbols[0]) {
+        return bad_value(row, value, "there is room for four files", err);
+    }
+    options->symbols[options->symbols_count++] = value;
+    return true;
+}
+
+static bool parse_plugin(struct options *options, const struct row *row, const char *value, struct error *err)
+{
+    if (options->plugin_count == sizeof options->plugins / sizeof options->plugins[0]) {
+        return bad_value(row, value, "there is room for four plugins", err);
+    }
+    options->plugins[options->plugin_count++] = value;
+    return true;
+}
+
 static bool parse_gdb(struct options *options, const struct row *row, const char *value, struct error *err)
 {
     if (strncmp(value, "tcp:", 4) != 0 && strncmp(value, "unix:", 5) != 0 && strcmp(value, "stdio") != 0 &&
@@ -864,9 +882,16 @@ static const struct row rows[] = {
     {"S", NULL, parse_flag, AT(starts_stopped), 0, "do not start; the monitor command cont does"},
     {"gdb", "DEV", parse_gdb, 0, 0,
      "serve gdb on tcp:[HOST]:PORT (only on this machine unless HOST says otherwise), unix:PATH or stdio (docs/debugging.md)"},
+    {"symbols", "FILE[@BASE]", parse_symbols, 0, 0,
+     "names for addresses, from an ELF file, System.map or kallsyms list, moved by BASE; may be given four times"},
+    {"plugin", "FILE[,ARGUMENTS]", parse_plugin, 0, 0, "load a plugin (docs/debugging.md); may be given four times"},
+    {"trace", "FILTER", parse_text, AT(trace_filter), 0,
+     "of what -d traces, only addr=FIRST-LAST,cpl=N,cr3=N,cpu=N,from=ICOUNT,to=ICOUNT; format=text|binary"},
+    {"trace-print", "FILE", parse_text, AT(trace_print), 0, "print a binary trace as text"},
+    {"trace-diff", "A B", parse_text, AT(trace_diff), 0, "print the first difference of two traces; status 0 when there is none"},
     {"s", NULL, parse_flag, AT(serves_gdb), 0, "the same as -gdb tcp::1234"},
     {"d", "CHANNEL[=LEVEL],...", parse_text, AT(log_items), 0,
-     "log channels (chips, cpu, all) at level error, guest or trace (default trace)"},
+     "trace in_asm, exec, int, mmu, io, mem, mode (-trace narrows it); log channels (chips, cpu, all) at level error, guest or trace (default trace)"},
     {"D", "FILE", parse_text, AT(log_path), 0, "log to FILE instead of stderr"},
     {"pidfile", "FILE", parse_text, AT(pidfile), 0, "write the process number to FILE"},
     {"loadvm", "NAME", parse_text, AT(loadvm), 0,
@@ -875,6 +900,8 @@ static const struct row rows[] = {
      "record all input; last: only so much of the past is kept; embed: with the files that the machine depends on"},
     {"replay", "FILE", parse_text, AT(replay), 0,
      "run a recording again, checked; status 3 when the run differs"},
+    {"checkpoint", "FILE[,every=10s]", parse_text, AT(checkpoint), 0,
+     "keep memory and disks of one moment in FILE; when tick86 was killed, the same command line goes on from there"},
     {"checkpoints", "mem=SIZE|off", parse_checkpoints, 0, 0,
      "keep a history in so much memory, to go backwards in (default: 256M during a replay, else off)"},
     {"stop-at", "insns=N|time=SECONDS", parse_stop_at, 0, 0, "end after N instructions or SECONDS of guest time, with status 0"},
@@ -1031,9 +1058,9 @@ static bool is_about_host(const char *name)
 {
     static const char *const names[] = {
         "serial", "parallel", "monitor", "qmp", "nographic", "display", "no-reboot", "no-shutdown", "name", "S", "d", "D",
-        "pidfile", "stop-at", "print-hash", "self-check", "profile", "script", "help", "help-man", "help-isa", "version",
+        "pidfile", "stop-at", "print-hash", "self-check", "profile", "script", "symbols", "trace-print", "trace-diff", "help", "help-man", "help-isa", "version",
         "loadvm", "record", "replay", "checkpoints", "checkpoint", "s", "gdb", "vnc", "sdl", "curses", "k", "full-screen",
-        "audio", "audiodev", "plugin", "trace", "report", "isa", "daemonize", "snapshot", "h",
+        "audio", "audiodev", "plugin", "trace", "report", "isa", "daemonize", "snapshot", "time", "h",
     };
 
     for (size_t n = 0; n < sizeof names / sizeof names[0]; n++) {
@@ -1103,8 +1130,9 @@ char *options_collect(int argc, char *const *argv, size_t *size)
     *size = 0;
     for (int n = 1, count; is_good && n < argc; n += count) {
         const struct row *row = option_at(argc, argv, n, &count);
-        bool is_snapshot = row != NULL && strcmp(row->name, "snapshot") == 0;
-        if (row != NULL && is_about_host(row->name) && !is_snapshot) {
+        /* These two change what is there, but do not replace it. */
+        bool is_kept = row != NULL && (strcmp(row->name, "snapshot") == 0 || strcmp(row->name, "time") == 0);
+        if (row != NULL && is_about_host(row->name) && !is_kept) {
             continue;
         }
         if (row != NULL && strcmp(row->name, "debugcon") == 0) { /* a device, wherever its bytes go */
@@ -1132,7 +1160,8 @@ const char *options_keep(struct options *options, const char *text)
 static const char *dashes(const struct row *row)
 {
     return strcmp(row->name, "help") == 0 || strcmp(row->name, "version") == 0 || strcmp(row->name, "self-check") == 0 ||
-                   strcmp(row->name, "profile") == 0 || strcmp(row->name, "isa") == 0 || strcmp(row->name, "script") == 0
+                   strcmp(row->name, "profile") == 0 || strcmp(row->name, "isa") == 0 || strcmp(row->name, "script") == 0 ||
+                   strncmp(row->name, "trace-", 6) == 0
                ? "--"
                : "-";
 }

@@ -70,13 +70,19 @@ struct options {
     const char *log_path;  /* -D */
     const char *pidfile;
     bool starts_stopped;
+    const char *symbols[4]; /* -symbols */
+    unsigned symbols_count;
+    const char *plugins[4]; /* -plugin */
+    unsigned plugin_count;
+    const char *trace_filter; /* -trace */
+    const char *trace_print, *trace_diff;
     const char *gdb; /* -gdb; NULL: none */
     bool serves_gdb; /* -s */
     bool is_slow; /* --self-check=slow */
     uint64_t stop_insns; /* UINT64_MAX: not set */
     uint64_t stop_ns;
     bool serial_true_rate;
-    const char *loadvm, *record, *replay; /* NULL: not given */
+    const char *loadvm, *record, *replay, *checkpoint; /* NULL: not given */
     bool has_checkpoints;
     uint64_t checkpoint_bytes;
     bool print_hash;

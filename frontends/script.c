@@ -36,6 +36,7 @@ struct script {
     uint64_t timeout_ns;
     unsigned interval_ms;   /* of typing */
     uint64_t still_since_ns, still_generation;
+    uint64_t looked_generation; /* of the picture that wait-screen has compared; UINT64_MAX: none */
     uint8_t still_digest[SHA256_BYTES];
     uint64_t resets;        /* at the end of the last wait */
     struct serial_text serial[TICK86_SERIAL_PORTS];
@@ -292,6 +293,12 @@ static bool find_regex(struct script *script, const regex_t *regex)
 
 static bool is_screen(struct script *script, const struct step *step)
 {
+    uint64_t generation = tick86_screen_generation(script->session->machine);
+
+    if (generation == script->looked_generation) {
+        return false; /* what it was at the last look, which was something else */
+    }
+    script->looked_generation = generation;
     picture_take(&script->picture, script->session->machine);
     if (step->is_hash) {
         char hash[SHA256_HEX];
@@ -629,6 +636,7 @@ void script_run(struct script *script)
         struct step *step = step_now(script);
         uint64_t now = tick86_now_ns(session->machine), wait_ns = UINT64_MAX;
         if (!script->is_started) {
+            script->looked_generation = UINT64_MAX;
             if (step->kind == STEP_WAIT_STILL) {
                 note_still(script, true);
             }

@@ -17,6 +17,7 @@ struct session {
     struct tick86 *machine;
     struct net *net; /* NULL: no network card */
     struct travel *travel; /* snapshots, recordings, history; NULL: none of that */
+    bool has_powered_off;  /* the guest has ended by itself */
     bool has_debugger;     /* who stops the machine wants it to stay */
     const char *name;
     bool is_stopped;       /* by -S, stop, or the end of the guest */

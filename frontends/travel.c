@@ -4,6 +4,7 @@
 #include "frontends/travel_internal.h"
 
 #include "frontends/host/memory.h"
+#include "frontends/host/pacer.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -93,9 +94,20 @@ static bool prepare(struct travel *travel, int argc, char *const *argv, struct e
         use_embedded(travel);
         return true;
     }
-    if (options->loadvm != NULL) {
+    if (options->checkpoint != NULL) {
+        if (!checkpoint_parse(options->checkpoint, travel->checkpoint_path, sizeof travel->checkpoint_path,
+                              &travel->checkpoint_every_ns, err)) {
+            return false;
+        }
+        travel->is_resumed = access(travel->checkpoint_path, F_OK) == 0;
+    }
+    if (options->loadvm != NULL || travel->is_resumed) {
         char path[SNAPSHOT_PATH_MAX];
-        travel_snapshot_path(travel, options->loadvm, path, sizeof path);
+        if (travel->is_resumed) {
+            snprintf(path, sizeof path, "%s", travel->checkpoint_path);
+        } else {
+            travel_snapshot_path(travel, options->loadvm, path, sizeof path);
+        }
         travel->start = snapshot_open(path, err);
         if (travel->start == NULL) {
             return false;
@@ -198,7 +210,18 @@ bool travel_attach(struct travel *travel, struct session *session, const struct 
         return false;
     }
     if (travel->replay != NULL) {
-        return replay_begin(travel->replay, session, err);
+        if (!replay_begin(travel->replay, session, err)) {
+            return false;
+        }
+        travel_poll(travel, STOP_BUDGET); /* there may be nothing to replay */
+        return true;
+    }
+    if (travel->options->checkpoint != NULL) {
+        travel->checkpointer = checkpointer_create(travel->checkpoint_path, travel->checkpoint_every_ns, session,
+                                                   &travel->origin, travel->is_resumed, err);
+        if (travel->checkpointer == NULL) {
+            return false;
+        }
     }
     return travel->options->record == NULL || travel_record(travel, travel->options->record, false, err);
 }
@@ -282,6 +305,9 @@ void travel_poll(struct travel *travel, enum tick86_stop stop)
             end_replay(travel, state, text);
         }
     }
+    if (travel->checkpointer != NULL && !checkpointer_poll(travel->checkpointer, host_now_ns(), &err)) {
+        say(&err);
+    }
     if (travel->recording != NULL && !recording_poll(travel->recording, &err)) {
         struct error ignored = { "", "" };
         say(&err);
@@ -348,6 +374,11 @@ bool travel_close(struct travel *travel)
         return true;
     }
     if (travel->recording != NULL && !recording_close(travel->recording, &err)) {
+        say(&err);
+        is_good = false;
+    }
+    if (travel->checkpointer != NULL &&
+        !checkpointer_finish(travel->checkpointer, travel->session->has_powered_off, travel->options->is_snapshot, &err)) {
         say(&err);
         is_good = false;
     }

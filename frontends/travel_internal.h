@@ -2,7 +2,7 @@
 #ifndef FRONTENDS_TRAVEL_INTERNAL_H
 #define FRONTENDS_TRAVEL_INTERNAL_H
 
-#include "frontends/host/checkpoint.h"
+#include "frontends/checkpoint.h"
 #include "frontends/travel.h"
 
 struct travel {
@@ -18,6 +18,9 @@ struct travel {
     bool is_replaying; /* not ended yet */
     struct recording *recording;
     struct checkpointer *checkpointer;
+    char checkpoint_path[SNAPSHOT_PATH_MAX];
+    uint64_t checkpoint_every_ns;
+    bool is_resumed; /* `start` is the checkpoint */
     struct snapshot *last; /* to whose pages the next snapshot may refer */
 };
 

@@ -178,9 +178,10 @@ static void mark_page(void *context, unsigned memory, uint64_t page)
 }
 
 /* The pages written since the last snapshot; all when there is no parent to refer to. */
-static bool changed_pages(struct session *session, bool has_parent, bool is_base, struct page_set *set)
+static bool changed_pages(struct session *session, const struct vmstate_options *options, struct page_set *set)
 {
     struct tick86_memory memory;
+    bool has_parent = options->parent != NULL;
 
     memset(set, 0, sizeof *set);
     for (unsigned n = 0; has_parent && n < 2 && tick86_memory(session->machine, n, &memory); n++) {
@@ -190,7 +191,8 @@ static bool changed_pages(struct session *session, bool has_parent, bool is_base
             return false;
         }
     }
-    return (!has_parent && !is_base) || tick86_dirty_pages(session->machine, DIRTY_SNAPSHOT, mark_page, set);
+    return (!has_parent && !options->is_base) ||
+           tick86_dirty_pages(session->machine, options->is_checkpoint ? DIRTY_CHECKPOINT : DIRTY_SNAPSHOT, mark_page, set);
 }
 
 static bool put_memory(struct snapshot_writer *writer, const struct tick86_memory *memory, const uint8_t *changed)
@@ -246,7 +248,8 @@ static bool check_disks(const struct session *session, struct error *err)
     return true;
 }
 
-static bool put_disks(struct snapshot_writer *writer, struct session *session, const char *path, struct error *err)
+static bool put_disks(struct snapshot_writer *writer, struct session *session, const char *path, bool only_new,
+                      struct error *err)
 {
     struct state_stream stream = { 0 };
     char name[256];
@@ -270,7 +273,7 @@ static bool put_disks(struct snapshot_writer *writer, struct session *session, c
         snprintf(pages, sizeof pages, "disk %u", n);
         uint64_t size = drive != NULL ? (drive->sectors * SECTOR_SIZE + SNAPSHOT_PAGE - 1) / SNAPSHOT_PAGE * SNAPSHOT_PAGE : 0;
         if (kind_of(drive) == DISK_OVERLAY &&
-            !(snapshot_begin_pages(writer, pages, size, false) && block_visit_overlay(drive, put_cluster, &to) &&
+            !(snapshot_begin_pages(writer, pages, size, false) && block_visit_overlay(drive, only_new, put_cluster, &to) &&
               snapshot_end_pages(writer))) {
             return error_set(err, "cannot save what the guest wrote to drive %u", n);
         }
@@ -387,13 +390,13 @@ static bool save_parts(struct snapshot_writer *writer, struct session *session, 
     is_good = tick86_save(session->machine, &stream) && is_good;
     is_good = put_stream(writer, "state", &stream) && is_good;
     is_good = put_session(writer, session) && is_good;
-    is_good = changed_pages(session, options->parent != NULL, options->is_base, &set) && is_good;
+    is_good = changed_pages(session, options, &set) && is_good;
     for (unsigned n = 0; is_good && tick86_memory(session->machine, n, &memory); n++) {
         is_good = put_memory(writer, &memory, n < 2 ? set.bits[n] : NULL);
     }
     free(set.bits[0]);
     free(set.bits[1]);
-    return is_good && (!options->has_disks || put_disks(writer, session, path, err));
+    return is_good && (!options->has_disks || put_disks(writer, session, path, options->is_checkpoint && options->parent != NULL, err));
 }
 
 bool vmstate_save(struct session *session, const struct vm_origin *origin, const char *path,
@@ -461,13 +464,15 @@ bool vmstate_load(struct session *session, const struct snapshot *snapshot, bool
     if (!open_part(snapshot, "state", &stream)) {
         return error_set(err, "the snapshot has no state: it is damaged");
     }
-    if (!tick86_save(session->machine, &before)) {
+    if (!has_memory && !tick86_save(session->machine, &before)) {
         state_stream_free(&before);
         return error_set(err, "out of memory for the snapshot");
     }
     if (!tick86_load(session->machine, &stream, err)) {
         struct error ignored = { "", "" };
-        (void)tick86_load(session->machine, &before, &ignored); /* memory has not changed yet */
+        if (!has_memory) {
+            (void)tick86_load(session->machine, &before, &ignored); /* memory has not changed yet */
+        }
         state_stream_free(&before);
         return false;
     }

@@ -21,6 +21,7 @@ struct vmstate_options {
     const struct snapshot *parent; /* pages that did not change since are not written again; NULL: all are */
     bool is_compressed;
     bool is_base;       /* the next one may refer to its pages: changes count from here */
+    bool is_checkpoint; /* counts changes for itself, those of disks too */
     bool has_disks;     /* the disks belong to it (else the caller takes care of them) */
 };
 /* Writes `path`. False with `err` set; an older file of that name is still there then. */

@@ -3,8 +3,8 @@
  *
  * Inputs: "intr", "nmi"; "a20_kbc" and "a20_fast", of which one is enough to let address line 20 pass (PIIX3, 82371SB,
  * 2.5.5.2, "A20M#"); "reset0" to "reset3", "poweroff" and "debug_exit", whose rises are remembered until the machine
- * takes them; "ignne". Outputs "powerbtn", "ferr" and "extint". Property "machine" (pointer to struct tick86).
- * Not implemented: SMI#, STPCLK#, INIT# apart from RESET#. */
+ * takes them; "ignne"; "smi". Outputs "powerbtn", "ferr" and "extint". Property "machine" (pointer to struct tick86).
+ * Not implemented: STPCLK#, INIT# apart from RESET#. */
 #include "machine/cpu_pins.h"
 
 #include "machine/machine.h"
@@ -18,6 +18,7 @@ enum {
     PIN_POWEROFF,
     PIN_DEBUG_EXIT,
     PIN_IGNNE,
+    PIN_SMI,
     PIN_RESET, /* and the three after it */
     RESET_PINS = 4
 };
@@ -74,6 +75,11 @@ static void cpu_pins_set_input(struct device *dev, unsigned pin, bool level)
         break;
     case PIN_IGNNE:
         cpu_set_ignne(pins->machine->cpus[0], level);
+        break;
+    case PIN_SMI: /* as on QEMU's board, the first processor's alone: SeaBIOS moves no other SMBASE */
+        if (has_risen) {
+            cpu_set_smi(pins->machine->cpus[0]);
+        }
         break;
     case PIN_POWEROFF:
         if (has_risen) {
@@ -154,6 +160,7 @@ static const struct pin_group cpu_pins_inputs[] = {
     { "poweroff", PIN_POWEROFF, 0 },
     { "debug_exit", PIN_DEBUG_EXIT, 0 },
     { "ignne", PIN_IGNNE, 0 },
+    { "smi", PIN_SMI, 0 },
     { "reset", PIN_RESET, RESET_PINS },
     { NULL, 0, 0 },
 };

@@ -122,3 +122,29 @@ unsigned tick86_disassemble(const struct tick86 *machine, unsigned number, uint6
     }
     return (unsigned)(length != 0 ? length : 1);
 }
+
+/* ---- bytes alone ---- */
+
+struct tick86_disassembler *tick86_disassembler_create(void)
+{
+    struct cpu_model model;
+    struct error err = { "", "" };
+
+    if (!cpu_model_parse("max", &model, &err)) {
+        return NULL;
+    }
+    return (struct tick86_disassembler *)(void *)decoder_create(&model);
+}
+
+void tick86_disassembler_destroy(struct tick86_disassembler *disassembler)
+{
+    decoder_destroy((struct decoder *)(void *)disassembler);
+}
+
+unsigned tick86_disassemble_bytes(const struct tick86_disassembler *disassembler, const uint8_t *bytes, size_t available,
+                                  unsigned bits, uint64_t address, char *text, size_t size)
+{
+    unsigned mode = MODE_PROTECTED | (bits == 64 ? (unsigned)MODE_CODE64 : bits == 32 ? (unsigned)MODE_CODE32 : 0u);
+
+    return (unsigned)disassemble((const struct decoder *)(const void *)disassembler, bytes, available, mode, address, text, size);
+}

@@ -69,6 +69,7 @@ static const struct row rows[] = {
     SYSTEM("dr0", 64, dr[0]), SYSTEM("dr1", 64, dr[1]), SYSTEM("dr2", 64, dr[2]), SYSTEM("dr3", 64, dr[3]),
     SYSTEM("dr6", 64, dr[6]), SYSTEM("dr7", 64, dr[7]), SYSTEM("xcr0", 64, xcr0),
     MSR("sysenter_cs", sysenter_cs), MSR("sysenter_esp", sysenter_esp), MSR("sysenter_eip", sysenter_eip),
+    MSR("k_gs_base", kernel_gs_base), MSR("star", star), MSR("lstar", lstar), MSR("cstar", cstar), MSR("fmask", fmask),
     MSR("apic_base", apic_base), MSR("pat", pat), MSR("mtrr_def_type", mtrr_def_type), MSR("misc_enable", misc_enable),
     ST(0), ST(1), ST(2), ST(3), ST(4), ST(5), ST(6), ST(7),
     X87("fctrl", fpu.control), { "fstat", REGISTER_X87, 32, AS_FSTAT, 0, 0, 0 },
@@ -175,7 +176,7 @@ static uint64_t load_row(const struct cpu *cpu, const struct row *row)
     case AS_CR4:
         return cpu->cr4;
     case AS_CR8:
-        return 0;
+        return control_read_cr8(cpu);
     case AS_FSTAT:
         return (uint64_t)(cpu->fpu.status & ~0x3800u) | (uint64_t)cpu->fpu.top << 11;
     case AS_FTAG:

@@ -625,6 +625,23 @@ static bool check(const struct tick86 *machine, struct error *err)
     return true;
 }
 
+/* A replay goes on to where it has not been yet. */
+static bool run_ahead(struct tick86 *machine, uint64_t icount, struct error *err)
+{
+    while (tick86_icount(machine) < icount) {
+        uint64_t before = tick86_icount(machine), before_ns = clock_now(&machine->clock);
+        enum tick86_stop stop = tick86_run(machine, UINT64_MAX, icount - before);
+        if (stop == STOP_DEBUG) {
+            tick86_debug_resume(machine);
+        } else if (stop == STOP_MISSED || tick86_queued_inputs(machine) == 0 ||
+                   (stop != STOP_RESET && before == tick86_icount(machine) && before_ns == clock_now(&machine->clock))) {
+            return tick86_icount(machine) == icount ||
+                   error_set(err, "the replay ends at instruction %llu", (unsigned long long)tick86_icount(machine));
+        }
+    }
+    return true;
+}
+
 bool tick86_travel_goto(struct tick86 *machine, uint64_t icount, struct error *err)
 {
     struct history *history = machine->history;
@@ -635,6 +652,9 @@ bool tick86_travel_goto(struct tick86 *machine, uint64_t icount, struct error *e
         return false;
     }
     tick86_history_info(machine, &info);
+    if (icount > info.last_icount && machine->gate.is_replaying) {
+        return tick86_travel_goto(machine, info.last_icount, err) && run_ahead(machine, icount, err);
+    }
     if (icount < info.first_icount || icount > info.last_icount) {
         error_set(err, "the history does not have instruction %llu", (unsigned long long)icount);
         return error_hint(err, "it goes from %llu to %llu", (unsigned long long)info.first_icount,

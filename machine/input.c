@@ -172,6 +172,11 @@ static bool pass(struct tick86 *machine, struct tick86_input *input, size_t *tak
     return is_good;
 }
 
+bool input_is_closed(const struct tick86 *machine)
+{
+    return machine->gate.is_replaying || history_is_in_past(machine);
+}
+
 bool tick86_input(struct tick86 *machine, const struct tick86_input *input, size_t *taken, struct error *err)
 {
     struct tick86_input copy = *input;
@@ -186,7 +191,7 @@ bool tick86_input(struct tick86 *machine, const struct tick86_input *input, size
     if (!is_sound(input, err)) {
         return false;
     }
-    if (machine->gate.is_replaying || history_is_in_past(machine)) {
+    if (input_is_closed(machine)) {
         return true; /* the past has had its inputs */
     }
     return pass(machine, &copy, taken, err);

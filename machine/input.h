@@ -25,6 +25,8 @@ struct input_gate {
     void *observe_context;
 };
 
+/* Whether inputs from outside are dropped: a replay, or the past. */
+bool input_is_closed(const struct tick86 *machine);
 /* Applies the queued inputs whose position this is; true when there was one. */
 bool input_apply_due(struct tick86 *machine);
 /* Shortens a slice so that it does not pass the next queued input; false when that is not on this path any more. */

@@ -83,7 +83,7 @@ const struct placement pc_board[PC_CHIPS] = {
                  .wires = { { "irq14", PC_ISA_BRIDGE, "isa14" }, { "irq15", PC_ISA_BRIDGE, "isa15" } } },
     [PC_PM] = { "pm", &piix4_pm_class, DEVFN(1, 3),
                 .ports = { { 0xb2, 2, PIIX4_PM_REG_APM }, { 0xafe0, 4, PIIX4_PM_REG_GPE0 } },
-                .wires = { { "sci", PC_ISA_BRIDGE, "isa9" }, { "poweroff", PC_PINS, "poweroff" } } },
+                .wires = { { "sci", PC_ISA_BRIDGE, "isa9" }, { "poweroff", PC_PINS, "poweroff" }, { "smi", PC_PINS, "smi" } } },
     [PC_VGA] = { "vga", &vga_class, DEVFN(2, 0),
                  .ports = { { 0x3b4, 2, 0x3b4 },
                             { 0x3ba, 1, 0x3ba },

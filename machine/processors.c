@@ -1,6 +1,7 @@
 /* processors.c - creation of processors and local APICs, and the calls between them; see processors.h. */
 #include "machine/processors.h"
 
+#include "devices/i440fx.h"
 #include "devices/i8259.h"
 #include "devices/ioapic.h"
 #include "devices/lapic.h"
@@ -55,6 +56,13 @@ static void drive_ferr(void *context, bool level)
     if (processor->number == 0) {
         cpu_pins_drive_ferr(processor->machine->chips[PC_PINS], level);
     }
+}
+
+static bool smram(void *context, phys_addr address, struct memory **memory, uint64_t *offset)
+{
+    const struct processor *processor = context;
+
+    return i440fx_smram(processor->machine->chips[PC_HOST_BRIDGE], address, memory, offset);
 }
 
 /* PAUSE. */
@@ -141,6 +149,11 @@ static void core_nmi(void *context)
     cpu_set_nmi(cpu_behind(context), false);
 }
 
+static void core_smi(void *context)
+{
+    cpu_set_smi(cpu_behind(context));
+}
+
 /* A processor that resets itself does so after the instruction; the others are between two. */
 static void core_init(void *context)
 {
@@ -188,6 +201,7 @@ bool processors_create(struct tick86 *machine, const struct tick86_config *confi
                                    .is_application = n != 0,
                                    .model = &model,
                                    .apic = &cpu_apic,
+                                   .smram = smram,
                                    .number = n,
                                    .processor_count = count,
                                    .space = machine->space,
@@ -212,6 +226,7 @@ bool processors_create_apics(struct tick86 *machine, const struct device *surrou
         struct lapic_core core = { .context = &machine->processors[n],
                                    .set_intr = core_set_intr,
                                    .nmi = core_nmi,
+                                   .smi = core_smi,
                                    .init = core_init,
                                    .start = core_start,
                                    .tsc_to_ns = core_tsc_to_ns };

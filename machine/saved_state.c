@@ -167,13 +167,7 @@ bool tick86_memory(const struct tick86 *machine, unsigned n, struct tick86_memor
 
 void tick86_memory_changed(struct tick86 *machine)
 {
-    struct memory *memory;
-
-    for (unsigned n = 0; (memory = dirty_memory(machine, n)) != NULL; n++) {
-        for (uint64_t page = 0; page < memory->size >> GUEST_PAGE_SHIFT; page++) {
-            dirty_mark(machine, n, page);
-        }
-    }
+    dirty_replaced(machine);
     machine_loaded(machine);
 }
 

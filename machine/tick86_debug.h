@@ -72,6 +72,13 @@ bool tick86_poke(struct tick86 *machine, unsigned cpu, enum tick86_space space, 
 unsigned tick86_disassemble(const struct tick86 *machine, unsigned cpu, uint64_t linear, unsigned bits, char *text,
                             size_t size);
 
+/* The same for bytes that lie outside of a machine. */
+struct tick86_disassembler;
+struct tick86_disassembler *tick86_disassembler_create(void); /* NULL: out of memory */
+void tick86_disassembler_destroy(struct tick86_disassembler *disassembler);
+unsigned tick86_disassemble_bytes(const struct tick86_disassembler *disassembler, const uint8_t *bytes, size_t available,
+                                  unsigned bits, uint64_t address, char *text, size_t size);
+
 /* ---- breakpoints ---- */
 
 enum tick86_break_kind {

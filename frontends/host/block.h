@@ -73,10 +73,12 @@ const char *block_notice(const struct block_backend *backend);
 /* ---- What -snapshot keeps ---- */
 
 bool block_has_overlay(const struct block_backend *backend);
-/* Calls `visit` for each piece that the guest wrote, in ascending order: 16 KiB at a byte offset, or less at the end (rounded up to
+/* Calls `visit` for each piece that the guest wrote (only_new: since block_mark_overlay), in ascending order: 16 KiB at a byte offset, or less at the end (rounded up to
  * 4 KiB with zeros). */
 typedef bool block_overlay_fn(void *context, uint64_t offset, uint32_t size, const uint8_t *bytes);
-bool block_visit_overlay(struct block_backend *backend, block_overlay_fn *visit, void *context);
+bool block_visit_overlay(struct block_backend *backend, bool only_new, block_overlay_fn *visit, void *context);
+/* What is in the overlay by now is not new any more. */
+void block_mark_overlay(struct block_backend *backend);
 /* Forgets what the guest wrote. */
 bool block_empty_overlay(struct block_backend *backend);
 /* Under the overlay the image's internal snapshot shows. */

@@ -20,6 +20,7 @@ enum { CLUSTER_SECTORS = 32, CLUSTER_SIZE = CLUSTER_SECTORS * SECTOR_SIZE, TABLE
 struct cluster {
     uint64_t key;  /* cluster number + 1; 0: free */
     uint64_t slot; /* place in the file, in clusters; SLOT_ZERO: discarded */
+    bool is_new;   /* written since block_mark_overlay */
 };
 #define SLOT_ZERO UINT64_MAX
 
@@ -164,6 +165,7 @@ static struct cluster *add_entry(struct block_image *image, uint64_t sector)
     struct cluster *cluster = find(overlay->table, overlay->capacity, sector / CLUSTER_SECTORS + 1);
     overlay->used += cluster->key == 0;
     cluster->key = sector / CLUSTER_SECTORS + 1;
+    cluster->is_new = true;
     return cluster;
 }
 
@@ -200,7 +202,8 @@ bool overlay_write(struct block_image *image, uint64_t sector, uint32_t count, c
 
     while (count != 0) {
         uint32_t piece = piece_of(sector, count);
-        const struct cluster *cluster = find(overlay->table, overlay->capacity, sector / CLUSTER_SECTORS + 1);
+        struct cluster *cluster = find(overlay->table, overlay->capacity, sector / CLUSTER_SECTORS + 1);
+        cluster->is_new = cluster->key != 0;
         if (cluster->key == 0 || cluster->slot == SLOT_ZERO) {
             if (!add_cluster(image, sector, piece, at)) {
                 return false;
@@ -249,7 +252,7 @@ static int compare_clusters(const void *a, const void *b)
     return x->key < y->key ? -1 : x->key > y->key;
 }
 
-bool block_visit_overlay(struct block_backend *backend, block_overlay_fn *visit, void *context)
+bool block_visit_overlay(struct block_backend *backend, bool only_new, block_overlay_fn *visit, void *context)
 {
     struct block_image *image = backend->context;
     struct block_overlay *overlay = image->overlay;
@@ -258,7 +261,7 @@ bool block_visit_overlay(struct block_backend *backend, block_overlay_fn *visit,
     bool is_good = sorted != NULL;
 
     for (size_t n = 0; is_good && n < overlay->capacity; n++) {
-        if (overlay->table[n].key != 0) {
+        if (overlay->table[n].key != 0 && (!only_new || overlay->table[n].is_new)) {
             sorted[count++] = overlay->table[n];
         }
     }
@@ -286,4 +289,13 @@ bool block_empty_overlay(struct block_backend *backend)
     overlay->used = 0;
     overlay->slots = 0;
     return host_file_resize(&overlay->file, 0);
+}
+
+void block_mark_overlay(struct block_backend *backend)
+{
+    struct block_overlay *overlay = block_has_overlay(backend) ? ((struct block_image *)backend->context)->overlay : NULL;
+
+    for (size_t n = 0; overlay != NULL && n < overlay->capacity; n++) {
+        overlay->table[n].is_new = false;
+    }
 }

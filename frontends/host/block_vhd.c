@@ -38,12 +38,17 @@ struct vhd {
 
 static uint32_t checksum(const uint8_t *bytes, size_t size, size_t at)
 {
+#if defined(TICK86_FUZZ) /* any checksum is right, so that the fuzzer gets behind it */
+    (void)size;
+    return load_be32(bytes + at);
+#else
     uint32_t sum = 0;
 
     for (size_t n = 0; n < size; n++) {
         sum += n >= at && n < at + 4 ? 0u : bytes[n];
     }
     return ~sum;
+#endif
 }
 
 static bool damaged(struct block_image *image, struct error *err, const char *what)
@@ -434,9 +439,15 @@ static bool vhd_create(const char *path, const struct block_create *create, stru
 {
     struct create_options options;
     const char *type = NULL;
+    bool is_exact = true;
 
-    if (!create_options_parse(&options, create->options, "vhd", err)) {
+    if (!create_options_parse(&options, create->options, "vhd", err) ||
+        !create_options_flag(&options, "force_size", &is_exact, err)) {
         return false;
+    }
+    if (!is_exact) {
+        error_set(err, "VHD images are made in the size that is asked for, not rounded to cylinders");
+        return error_hint(err, "leave force_size=off out");
     }
     type = create_options_get(&options, "subformat");
     if (!create_options_done(&options, "vhd", err)) {
@@ -467,7 +478,7 @@ const struct block_driver block_vhd_driver = {
     .name = "vhd",
     .alias = "vpc",
     .content = CONTENT_VHD,
-    .create_options = "subformat",
+    .create_options = "subformat, force_size",
     .open = vhd_open,
     .adopted = vhd_adopted,
     .close = vhd_close,

@@ -15,6 +15,10 @@ enum { DESCRIPTOR_BYTES = 32, ENTRY_HEADER = 64 };
 
 uint32_t vhdx_crc(const uint8_t *bytes, size_t size, size_t field_at)
 {
+#if defined(TICK86_FUZZ) /* any checksum is right, so that the fuzzer gets behind it */
+    (void)size;
+    return load_le32(bytes + field_at);
+#else
     uint32_t crc = UINT32_MAX;
     uint32_t table[256];
 
@@ -30,6 +34,7 @@ uint32_t vhdx_crc(const uint8_t *bytes, size_t size, size_t field_at)
         crc = crc >> 8 ^ table[(crc ^ byte) & 0xff];
     }
     return ~crc;
+#endif
 }
 
 bool vhdx_write_header(struct block_image *image)

@@ -560,7 +560,7 @@ static void vmdk_info(struct block_image *image, struct block_info *info)
 const struct block_driver block_vmdk_driver = {
     .name = "vmdk",
     .content = CONTENT_VMDK,
-    .create_options = "subformat",
+    .create_options = "subformat, adapter_type",
     .open = vmdk_open,
     .adopted = vmdk_adopted,
     .close = vmdk_close,

@@ -171,18 +171,28 @@ static const char *base_name(const char *path)
     return slash != NULL ? slash + 1 : path;
 }
 
-static int put_descriptor(struct host_file *file, char *text, size_t capacity, const char *type, const char *extent,
-                          uint64_t sectors)
+/* What the descriptor says of the disk. */
+struct described {
+    const char *type, *adapter;
+    uint64_t sectors;
+};
+
+static int put_descriptor(struct host_file *file, char *text, size_t capacity, const struct described *disk,
+                          const char *extent)
 {
+    bool is_ide = strcmp(disk->adapter, "ide") == 0;
+    unsigned heads = is_ide ? 16 : 255;
+    uint64_t cylinders = disk->sectors / (heads * UINT64_C(63));
     uint8_t uuid[16];
 
     block_make_uuid(file, uuid);
     return snprintf(text, capacity,
                     "# Disk DescriptorFile\nversion=1\nCID=%08" PRIx32 "\nparentCID=ffffffff\ncreateType=\"%s\"\n\n"
                     "# Extent description\n%s\n\n# The Disk Data Base\n#DDB\n\nddb.virtualHWVersion = \"4\"\n"
-                    "ddb.geometry.cylinders = \"%" PRIu64 "\"\nddb.geometry.heads = \"16\"\n"
-                    "ddb.geometry.sectors = \"63\"\nddb.adapterType = \"ide\"\n",
-                    load_le32(uuid) & 0x7fffffff, type, extent, sectors / (16 * 63) < 16383 ? sectors / (16 * 63) : 16383);
+                    "ddb.geometry.cylinders = \"%" PRIu64 "\"\nddb.geometry.heads = \"%u\"\n"
+                    "ddb.geometry.sectors = \"63\"\nddb.adapterType = \"%s\"\n",
+                    load_le32(uuid) & 0x7fffffff, disk->type, extent, is_ide && cylinders > 16383 ? 16383 : cylinders, heads,
+                    disk->adapter);
 }
 
 /* A directory, and its grain tables behind it, all empty. */
@@ -194,7 +204,7 @@ static uint64_t put_directory(uint8_t *bytes, uint64_t at, uint64_t tables, uint
     return at + directory_sectors + tables * TABLE_SECTORS;
 }
 
-static bool write_sparse(struct host_file *file, const char *path, uint64_t size)
+static bool write_sparse(struct host_file *file, const char *path, const char *adapter, uint64_t size)
 {
     uint64_t sectors = size / SECTOR_SIZE, tables = (sectors + GRAIN_SECTORS * TABLE_ENTRIES - 1) / (GRAIN_SECTORS * TABLE_ENTRIES);
     uint64_t directory_sectors = (tables * 4 + 511) / 512, redundant_at = DESCRIPTOR_AT + DESCRIPTOR_SECTORS;
@@ -221,8 +231,8 @@ static bool write_sparse(struct host_file *file, const char *path, uint64_t size
     store_le64(bytes + 64, overhead);
     memcpy(bytes + 73, "\n \r\n", 4);
     snprintf(extent, sizeof extent, "RW %" PRIu64 " SPARSE \"%.500s\"", sectors, base_name(path));
-    put_descriptor(file, (char *)bytes + DESCRIPTOR_AT * SECTOR_SIZE, DESCRIPTOR_SECTORS * SECTOR_SIZE, "monolithicSparse",
-                   extent, sectors);
+    put_descriptor(file, (char *)bytes + DESCRIPTOR_AT * SECTOR_SIZE, DESCRIPTOR_SECTORS * SECTOR_SIZE,
+                   &(struct described){"monolithicSparse", adapter, sectors}, extent);
     put_directory(bytes, redundant_at, tables, directory_sectors);
     put_directory(bytes, directory_at, tables, directory_sectors);
     bool is_done = host_file_write(file, 0, bytes, (size_t)overhead * SECTOR_SIZE);
@@ -230,7 +240,7 @@ static bool write_sparse(struct host_file *file, const char *path, uint64_t size
     return is_done;
 }
 
-static bool write_flat(struct host_file *file, const char *path, uint64_t size, struct error *err)
+static bool write_flat(struct host_file *file, const char *path, const char *adapter, uint64_t size, struct error *err)
 {
     char flat[4096], extent[700], text[2048];
     size_t length = strlen(path);
@@ -244,7 +254,8 @@ static bool write_flat(struct host_file *file, const char *path, uint64_t size, 
     bool is_done = host_file_resize(data, size);
     host_file_close(data);
     snprintf(extent, sizeof extent, "RW %" PRIu64 " FLAT \"%.500s\" 0", size / SECTOR_SIZE, base_name(flat));
-    int text_length = put_descriptor(file, text, sizeof text, "monolithicFlat", extent, size / SECTOR_SIZE);
+    int text_length = put_descriptor(file, text, sizeof text,
+                                     &(struct described){"monolithicFlat", adapter, size / SECTOR_SIZE}, extent);
     return is_done && text_length > 0 && host_file_write(file, 0, text, (size_t)text_length);
 }
 
@@ -258,6 +269,8 @@ bool vmdk_create(const char *path, const struct block_create *create, struct err
     }
     type = create_options_get(&options, "subformat");
     type = type != NULL ? type : "monolithicSparse";
+    const char *adapter = create_options_get(&options, "adapter_type");
+    adapter = adapter != NULL ? adapter : "ide";
     if (!create_options_done(&options, "vmdk", err)) {
         return false;
     }
@@ -265,6 +278,11 @@ bool vmdk_create(const char *path, const struct block_create *create, struct err
     if (!is_flat && strcmp(type, "monolithicSparse") != 0) {
         error_set(err, "vmdk images of subformat '%s' are read, not made", type);
         return error_hint(err, "subformat=monolithicSparse or subformat=monolithicFlat");
+    }
+    if (strcmp(adapter, "ide") != 0 && strcmp(adapter, "buslogic") != 0 && strcmp(adapter, "lsilogic") != 0 &&
+        strcmp(adapter, "legacyESX") != 0) {
+        error_set(err, "vmdk has no adapter_type '%s'", adapter);
+        return error_hint(err, "ide, buslogic, lsilogic or legacyESX");
     }
     if (create->size > UINT64_C(2) << 40 || strpbrk(base_name(path), "\"\n") != NULL) {
         error_set(err, "cannot make a VMDK image '%s' of %llu bytes", path, (unsigned long long)create->size);
@@ -274,7 +292,8 @@ bool vmdk_create(const char *path, const struct block_create *create, struct err
     if (file == NULL) {
         return false;
     }
-    bool is_done = is_flat ? write_flat(file, path, create->size, err) : write_sparse(file, path, create->size);
+    bool is_done = is_flat ? write_flat(file, path, adapter, create->size, err)
+                           : write_sparse(file, path, adapter, create->size);
     if (!is_done && err->message[0] == '\0') {
         error_set(err, "cannot write '%s': %s", path, strerror(errno));
         error_hint(err, "look at the space that is left with: df .");

@@ -14,6 +14,7 @@ enum {
     OPTION_REPAIR,
     OPTION_PATTERN,
     OPTION_FLUSH_INTERVAL,
+    OPTION_SIZE,
     OPTION_CODES = 128,
 };
 
@@ -26,7 +27,7 @@ struct img_arguments {
 
 typedef int img_verb(struct img_arguments *arguments);
 img_verb img_create, img_info, img_check, img_convert, img_compare, img_commit, img_rebase, img_map, img_snapshot,
-    img_resize, img_diff, img_bench;
+    img_resize, img_diff, img_bench, img_measure;
 
 /* Exit statuses are qemu-img's: 0 done, 1 failed; check: 2 damaged, 3 leaks, 63 not supported; compare: 1 different, 2
  * failed. */

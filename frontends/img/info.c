@@ -2,8 +2,10 @@
 #define _DEFAULT_SOURCE
 #define _XOPEN_SOURCE 700
 #include "frontends/img/img.h"
+#include "frontends/vmstate.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -336,6 +338,64 @@ int img_check(struct img_arguments *arguments)
 
 /* ---- snapshot ---- */
 
+static bool check_pages(void *context, uint64_t first, uint32_t count, const uint8_t *bytes)
+{
+    uint64_t *pages = context;
+
+    (void)first;
+    *pages += bytes != NULL ? count : 0;
+    return true;
+}
+
+/* A file that savevm wrote: what it is, and whether its pages are whole. */
+static int print_machine_snapshot(struct img_arguments *arguments, const char *path)
+{
+    struct snapshot *snapshot = snapshot_open(path, &arguments->err);
+    struct vmstate_info info = { "", 0, 0, 0, 0, 0 };
+    const char *name;
+
+    if (snapshot == NULL || !vmstate_describe(snapshot, &info)) {
+        snapshot_close(snapshot);
+        return img_fail(arguments);
+    }
+    time_t date = (time_t)info.date_s;
+    char when[32] = "";
+    struct tm local;
+    if (localtime_r(&date, &local) != NULL) {
+        strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S", &local);
+    }
+    printf("machine snapshot: %s\ndate: %s\ninstructions: %" PRIu64 "\nguest time: %.3f s\nmemory: %" PRIu64 " MiB\n", info.name, when,
+           info.icount, (double)info.now_ns / 1e9, info.ram_bytes >> 20);
+    for (const struct snapshot *at = snapshot_parent(snapshot); at != NULL; at = snapshot_parent(at)) {
+        printf("over: %s\n", snapshot_path(at));
+    }
+    bool is_good = true;
+    for (unsigned n = 0; is_good && (name = snapshot_part_name(snapshot, n)) != NULL; n++) {
+        uint64_t pages = 0;
+        if (strncmp(name, "pages:", 6) == 0) {
+            is_good = snapshot_visit_pages(snapshot, name + 6, check_pages, &pages, &arguments->err);
+            if (is_good) {
+                printf("%s: %" PRIu64 " KiB stored, whole\n", name + 6, pages * 4);
+            }
+        }
+    }
+    snapshot_close(snapshot);
+    return is_good ? EXIT_DONE : img_fail(arguments);
+}
+
+static bool is_machine_snapshot(const char *path)
+{
+    char magic[16] = "";
+    FILE *file = fopen(path, "rb");
+    bool is_one = file != NULL && fread(magic, 1, sizeof magic, file) == sizeof magic &&
+                  memcmp(magic, "tick86 snapshot\n", sizeof magic) == 0;
+
+    if (file != NULL) {
+        fclose(file);
+    }
+    return is_one;
+}
+
 int img_snapshot(struct img_arguments *arguments)
 {
     static const char letters[] = {'c', 'a', 'd'};
@@ -350,6 +410,9 @@ int img_snapshot(struct img_arguments *arguments)
     }
     if (given > 1) {
         return img_fail_with(arguments, "give one of -l, -a, -c and -d", "snapshot does one thing at a time");
+    }
+    if (chosen < 0 && is_machine_snapshot(arguments->names[0])) {
+        return print_machine_snapshot(arguments, arguments->names[0]);
     }
     struct block_image *image = img_open(arguments, arguments->names[0], arguments->value['f'], chosen < 0, true);
     if (image == NULL) {

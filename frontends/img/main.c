@@ -23,9 +23,9 @@ static const struct verb verbs[] = {
      "what an image is"},
     {"check", img_check, "f:qUr:p", 1, 1, "[-q] [-f FORMAT] [-U] [--output=human|json] [--repair | -r leaks|all] FILE",
      "look for damage, and repair it; a layer's parent is compared with its checksum"},
-    {"convert", img_convert, "cpqnf:O:B:F:o:l:S:t:U", 2, 2,
+    {"convert", img_convert, "cpqnf:O:B:F:o:l:S:t:T:Um:W", 2, 2,
      "[-c] [-p] [-q] [-n] [-f FORMAT] [-O FORMAT] [-B PARENT [-F FORMAT]] [-o OPTIONS] [-l SNAPSHOT] [-S SIZE] FROM TO",
-     "copy an image to another format; -c compresses"},
+     "copy an image to another format; -c compresses; -m and -W are taken as in qemu-img, and change nothing: one request at a time"},
     {"compare", img_compare, "f:F:pqsU", 2, 2, "[-p] [-q] [-s] [-f FORMAT] [-F FORMAT] [-U] ONE OTHER",
      "whether a guest would see the same; -s: with the same clusters allocated"},
     {"commit", img_commit, "f:b:dpqt:", 1, 1, "[-p] [-q] [-d] [-f FORMAT] [-b BASE] LAYER",
@@ -34,10 +34,13 @@ static const struct verb verbs[] = {
      "give a layer another parent, keeping what it shows; -u changes the name alone; -b '' merges all in"},
     {"map", img_map, "f:U", 1, 1, "[-f FORMAT] [-U] [--output=human|json] FILE", "where an image's data is"},
     {"snapshot", img_snapshot, "la:c:d:qUf:", 1, 1, "[-q] [-l | -a NAME | -c NAME | -d NAME] FILE",
-     "list, apply, create or delete internal snapshots (qcow2)"},
+     "list, apply, create or delete internal snapshots (qcow2); tell what a machine's snapshot has, and check it"},
     {"resize", img_resize, "f:q", 2, 2, "[-q] [-f FORMAT] [--shrink] FILE [+|-]SIZE", "change the size of the disk"},
     {"diff", img_diff, "f:F:pqo:", 3, 3, "[-p] [-q] [-f FORMAT] [-F FORMAT] [-o OPTIONS] BASE NEW LAYER",
      "make a layer over BASE that shows what NEW does: an upgrade as a small file"},
+    {"measure", img_measure, "f:O:o:l:U", 0, 1,
+     "[-f FORMAT] [-O FORMAT] [-o OPTIONS] [-l SNAPSHOT] [--output=human|json] FILE | --size=SIZE",
+     "how large a raw or qcow2 image with that content would be"},
     {"bench", img_bench, "c:d:f:o:s:S:t:wqU", 1, 1,
      "[-c COUNT] [-f FORMAT] [-o OFFSET] [-s SIZE] [-S STEP] [-t CACHE] [-w] [--flush-interval=N] [--pattern=N] FILE",
      "time COUNT reads or writes"},
@@ -52,6 +55,7 @@ static const struct option longs[] = {
     {"repair", no_argument, NULL, OPTION_REPAIR},
     {"pattern", required_argument, NULL, OPTION_PATTERN},
     {"flush-interval", required_argument, NULL, OPTION_FLUSH_INTERVAL},
+    {"size", required_argument, NULL, OPTION_SIZE},
     {"force-share", no_argument, NULL, 'U'},
     {NULL, 0, NULL, 0},
 };
@@ -93,6 +97,12 @@ static int run(const struct verb *verb, int argc, char **argv)
     static struct img_arguments arguments; /* zero; one verb in one process */
     char letters[64];
     int code = 0;
+    /* resize FILE -1G: the last word is no option. */
+    bool is_less = verb->run == img_resize && argc > 2 && argv[argc - 1][0] == '-' && argv[argc - 1][1] >= '0' &&
+                   argv[argc - 1][1] <= '9';
+    char *names[2] = {NULL, is_less ? argv[argc - 1] : NULL};
+
+    argc -= is_less;
 
     snprintf(letters, sizeof letters, ":%s", verb->letters);
     while ((code = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
@@ -104,6 +114,11 @@ static int run(const struct verb *verb, int argc, char **argv)
     }
     arguments.names = argv + optind;
     arguments.count = argc - optind;
+    if (is_less && arguments.count == 1) {
+        names[0] = argv[optind];
+        arguments.names = names;
+        arguments.count = 2;
+    }
     if (arguments.count < verb->least || arguments.count > verb->most) {
         return img_fail_with(&arguments, verb->usage, "%s takes %d%s names, not %d", verb->name, verb->least,
                              verb->most > verb->least ? " or more" : "", arguments.count);

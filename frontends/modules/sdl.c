@@ -156,6 +156,9 @@ static void update_title(struct sdl *sdl)
     if (wall - sdl->title_wall_ns >= TITLE_NS) {
         sdl->title_wall_ns = wall;
         sdl->title_guest_ns = guest;
+        unsigned mark = sdl->mark_count++ % (sizeof sdl->marks / sizeof sdl->marks[0]);
+        sdl->marks[mark].ns = guest;
+        sdl->marks[mark].icount = tick86_icount(sdl->session->machine);
     }
     if (strcmp(title, sdl->title) != 0) {
         snprintf(sdl->title, sizeof sdl->title, "%s", title);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#define BACK_NS UINT64_C(10000000000)
 enum { SHOTS_MAX = 10000, PASTE_INTERVAL_MS = 30 };
 
 static void command(struct sdl *sdl, const char *text)
@@ -81,7 +82,33 @@ static void act_reset(struct sdl *sdl) { command(sdl, "system_reset"); }
 static void act_power(struct sdl *sdl) { command(sdl, "system_powerdown"); }
 static void act_snapshot(struct sdl *sdl) { command(sdl, "savevm quick"); }
 static void act_restore(struct sdl *sdl) { command(sdl, "loadvm quick"); }
-static void act_back(struct sdl *sdl) { command(sdl, "reverse 10s"); }
+/* Back by ten seconds of guest time, and on from there: what the guest did since is another future. Needs a history (monitor:
+ * checkpoints). */
+static void act_back(struct sdl *sdl)
+{
+    uint64_t now = tick86_now_ns(sdl->session->machine), best_ns = 0, icount = 0;
+    char text[64];
+
+    for (unsigned n = 0; n < sizeof sdl->marks / sizeof sdl->marks[0] && n < sdl->mark_count; n++) {
+        if (sdl->marks[n].ns + BACK_NS <= now && sdl->marks[n].ns > best_ns) {
+            best_ns = sdl->marks[n].ns;
+            icount = sdl->marks[n].icount;
+        }
+    }
+    if (icount == 0) {
+        sdl_notice(sdl, "the guest has not run for ten seconds yet");
+        return;
+    }
+    sdl_release_keys(sdl);
+    snprintf(text, sizeof text, "goto %llu", (unsigned long long)icount);
+    command(sdl, text);
+    if (tick86_icount(sdl->session->machine) == icount) {
+        command(sdl, "replay stop");
+        sdl->mark_count = 0;
+        session_cont(sdl->session);
+        sdl_notice(sdl, "ten seconds back");
+    }
+}
 static void act_quit(struct sdl *sdl) { session_quit(sdl->session, 0); }
 
 static void act_fast(struct sdl *sdl)

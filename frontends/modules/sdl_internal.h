@@ -28,6 +28,11 @@ struct sdl {
     double wheel;            /* fractions of a notch */
     uint64_t title_wall_ns, title_guest_ns;
     char title[256];
+    /* Where the guest was, a second apart: the way back (a ring). */
+    struct {
+        uint64_t ns, icount;
+    } marks[32];
+    unsigned mark_count;
     char notice[64];         /* what the last host key did, for the title */
     uint64_t notice_until_ns;
     struct monitor monitor;  /* runs commands for host keys */

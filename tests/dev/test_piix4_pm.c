@@ -29,7 +29,6 @@ START_TEST(blocks_answer_where_they_are_put)
 {
     ck_assert_uint_eq(box_config_read(&box, 0, 4), 0x71138086);
     ck_assert_uint_eq(box_config_read(&box, 0x40, 4), PM | 1);
-    ck_assert_uint_eq(box_config_read(&box, 0x5b, 1) & 2, 2);
     ck_assert_uint_eq(box_in16(&box, PM), 0);
     box_config_write(&box, 0x40, 4, 0xb000);
     ck_assert_uint_eq(box_in16(&box, PM), 0xffff);
@@ -157,12 +156,27 @@ START_TEST(reset_unmaps)
 }
 END_TEST
 
+/* DEVACTB, APMC_EN: a write to port B2h is an SMI, one to B3h is not. */
+START_TEST(apm_raises_smi)
+{
+    box_out8(&box, 0xb2, 0x12);
+    ck_assert_uint_eq(box_rises(&box, "smi"), 0);
+    box_config_write(&box, 0x5b, 1, 2);
+    box_out8(&box, 0xb3, 0x01);
+    ck_assert_uint_eq(box_rises(&box, "smi"), 0);
+    box_out8(&box, 0xb2, 0x12);
+    ck_assert_uint_eq(box_rises(&box, "smi"), 1);
+    ck_assert(!box_irq(&box, "smi"));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("piix4_pm");
     TCase *tcase = tcase_create("piix4_pm");
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, blocks_answer_where_they_are_put);
+    tcase_add_test(tcase, apm_raises_smi);
     tcase_add_test(tcase, timer_counts_3579545_a_second_in_24_bits);
     tcase_add_test(tcase, timer_overflow_raises_sci);
     tcase_add_test(tcase, power_button_is_an_event);

@@ -16,8 +16,8 @@ truncate -s 2M model
 "$stress" run first model 5 60 || fail "the model"
 seeds() { # FORMAT: fills ./seeds
     local n=0 option
-    rm -rf seeds
-    mkdir seeds
+    rm -rf seeds handmade
+    mkdir seeds handmade
     case $1 in
     qcow2)
         for option in cluster_size=512 cluster_size=4K,compat=0.10 cluster_size=4K,refcount_bits=1 \
@@ -28,9 +28,19 @@ seeds() { # FORMAT: fills ./seeds
         "$img" snapshot -c one seeds/1
         "$img" snapshot -c one seeds/9
         ;;
-    vdi) "$img" convert -O vdi model seeds/1 && "$img" create -q -f vdi -o static seeds/2 2M ;;
-    vhd) "$img" convert -O vhd model seeds/1 && "$img" convert -O vhd -o subformat=fixed model seeds/2 ;;
-    vhdx) "$img" convert -O vhdx -o block_size=1M model seeds/1 ;;
+    vdi)
+        "$img" convert -O vdi model seeds/1 && "$img" create -q -f vdi -o static seeds/2 2M
+        python3 "$source_dir/tests/disks/handmade.py" make vdi handmade 1 && cp handmade/layer1.vdi seeds/3 && cp handmade/layer0.vdi .
+        ;;
+    vhd)
+        "$img" convert -O vhd model seeds/1 && "$img" convert -O vhd -o subformat=fixed model seeds/2
+        python3 "$source_dir/tests/disks/handmade.py" make vhd handmade 1 && cp handmade/layer1.vhd seeds/3 && cp handmade/layer0.vhd .
+        ;;
+    vhdx)
+        "$img" convert -O vhdx -o block_size=1M model seeds/1
+        python3 "$source_dir/tests/disks/handmade.py" make vhdx handmade 1 && cp handmade/layer1.vhdx seeds/2 && cp handmade/layer0.vhdx .
+        python3 "$source_dir/tests/disks/handmade.py" make vhdx_log handmade 1 && cp handmade/log.vhdx seeds/3
+        ;;
     vmdk)
         "$img" convert -O vmdk model seeds/1
         qemu-img convert -O vmdk -o subformat=streamOptimized model seeds/2

@@ -40,6 +40,7 @@ for _ in $(seq 100); do
 done
 export DISPLAY=:$(tr -d '\n' <xvfb.display)
 openbox >openbox.log 2>&1 & # full screen is a window manager's business
+sleep 2
 background+=($!)
 [ "$DISPLAY" != : ] || skip "Xvfb does not start: $(cat xvfb.log)"
 
@@ -53,12 +54,16 @@ begin() {
     exec 7>monitor
     window=
     for _ in $(seq 200); do
-        window=$(xdotool search --name tick86 2>/dev/null | tail -n 1) || true
+        window=$(xdotool search --onlyvisible --name tick86 2>/dev/null | tail -n 1) || true
         [ -z "$window" ] || break
         sleep 0.1
     done
     [ -n "$window" ] || { fail "no window of tick86 $*: $(cat errors)"; exit 1; }
-    xdotool windowfocus "$window"
+    for _ in $(seq 50); do # it may not be mapped yet
+        ! xdotool windowfocus "$window" 2>/dev/null || return 0
+        sleep 0.1
+    done
+    fail "the window takes no focus"
 }
 # until_shown TEXT: waits for it on the guest's text screen.
 until_shown() {
@@ -139,9 +144,10 @@ key ctrl+alt+q
 end
 
 # A VBE mode has square pixels: twice as large, without interpolation; then whole multiples on the full screen.
-begin -fda vbe.img -display sdl,scaling=nearest,zoom=2
+begin -fda vbe.img -serial file:serial -display sdl,scaling=nearest,zoom=2
 until_true sh -c "xdotool getwindowgeometry $window | grep -q 1280x960"
-sleep 2
+until_true grep -q ready serial # it has drawn
+sleep 0.5
 same_as_guest zoomed -sample 1280x960
 key ctrl+alt+x # integer
 key ctrl+alt+f

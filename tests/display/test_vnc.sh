@@ -93,9 +93,13 @@ end
 
 # A mode change while a viewer looks: from 720x400 to 800x600.
 password=
-begin -fda vbe.img -S
+begin -fda vbe.img -S -serial file:serial
 echo cont >&7
 [ "$(viewer wait 6000 size)" = 800x600 ] || fail "the size of a VBE mode"
+for _ in $(seq 100); do # it has drawn
+    ! grep -q ready serial || break
+    sleep 0.2
+done
 printf 'stop\nscreendump %s/vbe.ppm\n' "$scratch" >&7
 sleep 1
 viewer_exact wait 200 same vbe.ppm 5000 || fail "a VBE mode's picture"

@@ -157,12 +157,20 @@ bad "no recording of tick86" -replay empty
 bad "cannot write recording" -record no/where
 bad "no setting 'first=3'" -record r,first=3
 bad "last=soon" -record r,last=soon
+bad "does not take 'every=never'" -checkpoint c.t86,every=never
+bad "no snapshot of tick86" -checkpoint text
 bad "memory for checkpoints" -checkpoints mem=few
 bad "memory for checkpoints" -checkpoints 0
 bad "does not take" -parallel lpt
 bad "does not take" -monitor file:log
 bad "does not take" -monitor telephone
 bad "does not take" -gdb telephone
+bad "cannot read symbols" -symbols absent
+bad "not an address" -symbols absent@home
+bad "cannot load plugin" -plugin absent.so
+bad "-trace does not take" -d exec -trace colour=red
+bad "cannot read trace" --trace-print absent
+bad "needs two traces" --trace-diff absent
 bad "no port" -gdb tcp:localhost
 bad "cannot (find|offer)" -gdb tcp:256.256.256.256:1
 bad "cannot offer" -gdb unix:no/where

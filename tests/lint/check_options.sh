@@ -40,7 +40,7 @@ trap 'rm -rf "$scratch"' EXIT
 : >"$scratch/empty"
 head -c 4096 /dev/zero >"$scratch/zeroes"
 printf 'not a kernel' >"$scratch/text"
-refuses -smp 2
+refuses -smp many
 refuses --no-such-option
 refuses -m
 refuses -m 0
@@ -58,7 +58,7 @@ refuses -kernel "$scratch/missing"
 refuses -kernel "$scratch/empty"
 refuses -kernel "$scratch/text"
 refuses -append quiet
-refuses -display sdl
+refuses -display gl
 refuses -display curses
 refuses -vga cirrus
 refuses -serial nonsense

@@ -31,6 +31,15 @@ const char *row_exemption(const struct opcode *row)
         { "xsave", "saves state that the interpreter does not have" },
         { "xrstor", "loads state that the interpreter does not have" },
         { "xsaveopt", "saves state that the interpreter does not have" },
+        { "sysret", "faults otherwise outside of level 0 on AMD processors" },
+        { "wrfsbase", "would take the process's own thread area away" },
+        { "wrgsbase", "changes what the process has in GS" },
+        { "rdfsbase", "tells about the process" },
+        { "rdgsbase", "tells about the process" },
+        { "rdpid", "tells which processor it is" },
+        { "rdpkru", "tells about the host's kernel" },
+        { "wrpkru", "depends on what the host's kernel allows" },
+        { "xsavec", "saves state that the interpreter does not have" },
         { "sysexit", "does not exist on AMD processors in long mode" },
         { "int1", "raises #DB, which Linux reports without the state of a fault" },
         { "monitor", "depends on the host" },
@@ -46,335 +55,6 @@ const char *row_exemption(const struct opcode *row)
         }
     }
     return NULL;
-}
-
-/* ---- values ---- */
-
-static uint64_t any_value(struct rng *r)
-{
-    static const uint64_t corners[] = { 0, 1, 2, 3, 0x7f, 0x80, 0x81, 0xff, 0x100, 0x7fff, 0x8000, 0x8001, 0xffff, 0x10000,
-                                        0x7fffffff, 0x80000000, 0x80000001, 0xffffffff, 0x7fffffffffffffff,
-                                        0x8000000000000000, 0xffffffffffffffff, 0xffffffffffffff80, 0xaaaaaaaaaaaaaaaa };
-    uint64_t value = rng_next(r);
-
-    switch (rng_below(r, 4)) {
-    case 0:
-        return corners[rng_below(r, sizeof corners / sizeof *corners)];
-    case 1:
-        return value >> rng_below(r, 64);
-    default:
-        return value;
-    }
-}
-
-/* Bit patterns of x87 and SSE formats where rounding, exceptions and payloads show. */
-static uint64_t any_double(struct rng *r)
-{
-    static const uint64_t corners[] = {
-        0, 0x3ff0000000000000, 0x4000000000000000, 0x3fe0000000000000, 0x7ff0000000000000, 0x7ff8000000000000,
-        0x7ff0000000000001, 0x7fefffffffffffff, 0x0010000000000000, 0x000fffffffffffff, 1, 0x43e0000000000000,
-        0x41e0000000000000, 0x41dfffffffc00000, 0x3ff0000000000001, 0x3fefffffffffffff, 0x4330000000000000,
-        0x4330000000000001, 0x36a0000000000000, 0x47efffffe0000000, 0x380fffffc0000000, 0x7ffdeadbeef00001 };
-    uint64_t value;
-
-    switch (rng_below(r, 4)) {
-    case 0:
-        value = corners[rng_below(r, sizeof corners / sizeof *corners)];
-        break;
-    case 1: /* near one */
-        value = (rng_next(r) & 0x000fffffffffffff) | (uint64_t)(1023 - 40 + rng_below(r, 80)) << 52;
-        break;
-    case 2: /* a small integer or half */
-        value = (uint64_t)(1023 + rng_below(r, 20)) << 52 | (uint64_t)rng_below(r, 256) << 44;
-        break;
-    default:
-        value = rng_next(r);
-        break;
-    }
-    return value ^ (uint64_t)rng_below(r, 2) << 63;
-}
-
-static uint32_t any_single(struct rng *r)
-{
-    static const uint32_t corners[] = { 0, 0x3f800000, 0x40000000, 0x3f000000, 0x7f800000, 0x7fc00000, 0x7f800001,
-                                        0x7f7fffff, 0x00800000, 0x007fffff, 1, 0x4f000000, 0x4effffff, 0x5f000000,
-                                        0x3f800001, 0x3f7fffff, 0x4b000000, 0x4b000001, 0x7fedbeef };
-    uint32_t value;
-
-    switch (rng_below(r, 3)) {
-    case 0:
-        value = corners[rng_below(r, sizeof corners / sizeof *corners)];
-        break;
-    case 1:
-        value = ((uint32_t)rng_next(r) & 0x7fffff) | (127 - 20 + rng_below(r, 45)) << 23;
-        break;
-    default:
-        value = (uint32_t)rng_next(r);
-        break;
-    }
-    return value ^ rng_below(r, 2) << 31;
-}
-
-static void any_extended(struct rng *r, uint8_t *at)
-{
-    static const struct {
-        uint16_t exponent;
-        uint64_t mantissa;
-    } corners[] = { { 0, 0 }, { 0x3fff, 1ull << 63 }, { 0x4000, 1ull << 63 }, { 0x7fff, 1ull << 63 }, { 0x7fff, 3ull << 62 },
-                    { 0x7fff, 0x8000000000000001 }, { 0x7fff, 0xffffffffffffffff }, { 0x7fff, 0 }, { 0x7fff, 0x4000000000000000 },
-                    { 0, 1 }, { 0, 0x7fffffffffffffff }, { 0, 1ull << 63 }, { 1, 1ull << 63 }, { 1, 0xffffffffffffffff },
-                    { 0x7ffe, 0xffffffffffffffff }, { 0x3ffe, 1ull << 63 }, { 0x403e, 1ull << 63 }, { 0x403e, 0xffffffffffffffff },
-                    { 0x401e, 1ull << 63 }, { 0x3fff, 1 }, { 0x4000, 0xc90fdaa22168c235 }, { 0x3fff, 0x8000000000000001 },
-                    { 0x3f80, 1ull << 63 }, { 0x3c00, 0xffffffffffffffff }, { 0x407e, 0xffffff8000000000 }, { 0x43fe, 0xfffffffffffffc00 } };
-    uint16_t exponent;
-    uint64_t mantissa = rng_next(r);
-
-    switch (rng_below(r, 6)) {
-    case 0:
-    case 1: {
-        unsigned k = rng_below(r, sizeof corners / sizeof *corners);
-        exponent = corners[k].exponent;
-        mantissa = corners[k].mantissa;
-        break;
-    }
-    case 2: /* whole numbers and halves */
-        exponent = (uint16_t)(0x3ffd + rng_below(r, 70));
-        mantissa = 1ull << 63 | (rng_next(r) & rng_next(r) & (~0ull << rng_below(r, 63)));
-        break;
-    case 3:
-        exponent = (uint16_t)(0x3fff - 40 + rng_below(r, 80));
-        mantissa |= 1ull << 63;
-        break;
-    case 4: /* what fits a double or a single, so that conversions are exact or tie */
-        exponent = (uint16_t)(0x3fff - 160 + rng_below(r, 320));
-        mantissa = 1ull << 63 | (mantissa & (rng_below(r, 2) ? ~0x3ffull : ~0x7fffffffffull));
-        break;
-    default:
-        exponent = (uint16_t)rng_next(r) & 0x7fff;
-        mantissa |= rng_below(r, 8) ? 1ull << 63 : 0;
-        break;
-    }
-    store_le64(at, mantissa);
-    store_le16(at + 8, (uint16_t)(exponent | (rng_below(r, 2) << 15)));
-}
-
-/* Operand bytes in memory: of any type, as only the instruction knows. */
-void any_bytes(struct rng *r, uint8_t *at, unsigned size)
-{
-    unsigned kind = rng_below(r, 5);
-
-    for (unsigned k = 0; k < size; k += 16) {
-        uint8_t part[16] = { 0 };
-        switch (kind) {
-        case 0:
-            any_extended(r, part);
-            store_le16(part + 10, (uint16_t)rng_next(r));
-            store_le32(part + 12, any_single(r));
-            break;
-        case 1:
-            store_le64(part, any_double(r));
-            store_le64(part + 8, any_double(r));
-            break;
-        case 2:
-            for (unsigned j = 0; j < 16; j += 4) {
-                store_le32(part + j, any_single(r));
-            }
-            break;
-        case 3: /* packed decimal */
-            for (unsigned j = 0; j < 16; j++) {
-                part[j] = (uint8_t)(rng_below(r, 10) << 4 | rng_below(r, 10));
-            }
-            part[9] = (uint8_t)(rng_below(r, 2) << 7);
-            break;
-        default:
-            store_le64(part, any_value(r));
-            store_le64(part + 8, any_value(r));
-            break;
-        }
-        memcpy(at + k, part, size - k < 16 ? size - k : 16);
-    }
-}
-
-/* ---- places ---- */
-
-enum place { PLACE_ANY, PLACE_WRITABLE };
-
-/* An address in the window: mostly plain data, sometimes across or in bad pages. */
-uint32_t data_address(struct rng *r, bool is_low)
-{
-    const char *pages = window_pages[!is_low];
-    uint32_t base = window_base[!is_low];
-    unsigned p = rng_below(r, WINDOW_PAGES - 1), choice = rng_below(r, 32);
-
-    if (choice < 2) { /* anything in the window, bad or not */
-        uint32_t at = base + rng_below(r, WINDOW_PAGES * PAGE);
-        return page_kind(at) == 'x' ? at + 4 * PAGE : at;
-    }
-    if (choice < 7) { /* across the end of a page that holds data */
-        while (pages[p] != 'w' && pages[p] != 'r') {
-            p = (p + 1) % WINDOW_PAGES;
-        }
-        return base + (p + 1) * PAGE - 1 - rng_below(r, 15);
-    }
-    if (choice < 9) { /* across the beginning */
-        while (pages[p] != 'w') {
-            p = (p + 1) % WINDOW_PAGES;
-        }
-        return base + p * PAGE - 1 - rng_below(r, 15);
-    }
-    while (pages[p] != 'w' && (choice != 9 || pages[p] != 'r')) {
-        p = (p + 1) % WINDOW_PAGES;
-    }
-    uint32_t offset = 64 + rng_below(r, PAGE - 192);
-    return base + p * PAGE + (rng_below(r, 3) ? offset & ~15u : offset);
-}
-
-/* Where a stack may be: room on both sides most of the time. */
-uint32_t stack_address(struct rng *r, bool is_low)
-{
-    if (rng_one_in(r, 8)) {
-        return data_address(r, is_low);
-    }
-    uint32_t at = window_base[!is_low] + (is_low ? 6u : 4u) * PAGE + 128 + rng_below(r, 900) * 4;
-    return rng_one_in(r, 6) ? at + rng_below(r, 4) : at;
-}
-
-void add_poke(struct test_case *t, uint32_t linear, const uint8_t *bytes, unsigned size)
-{
-    if (t->poke_count < POKES_MAX && size <= POKE_BYTES) {
-        struct poke *poke = &t->pokes[t->poke_count++];
-        poke->linear = linear;
-        poke->size = (uint8_t)size;
-        memcpy(poke->bytes, bytes, size);
-    }
-}
-
-/* ---- bytes ---- */
-
-bool has_operand(const struct opcode *row, unsigned kind)
-{
-    for (unsigned k = 0; k < 3; k++) {
-        if (operand_codes[row->operands[k]].kind == kind) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void add_prefix(struct assembly *a, struct rng *r, uint8_t byte)
-{
-    if (a->prefix_count < sizeof a->prefixes - 2) {
-        /* At a random place among the others. */
-        unsigned at = rng_below(r, a->prefix_count + 1);
-        memmove(a->prefixes + at + 1, a->prefixes + at, a->prefix_count - at);
-        a->prefixes[at] = byte;
-        a->prefix_count++;
-    }
-}
-
-void choose_prefixes(struct assembly *a, const struct opcode *row, struct rng *r)
-{
-    static const uint8_t segments[6] = { 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65 };
-    bool is_string = (row->attributes & OP_STRING) != 0;
-
-    switch (row->prefix) {
-    case PREFIX_66:
-        add_prefix(a, r, 0x66);
-        break;
-    case PREFIX_F2:
-        add_prefix(a, r, 0xf2);
-        break;
-    case PREFIX_F3:
-        add_prefix(a, r, 0xf3);
-        break;
-    case PREFIX_ANY:
-        if (rng_below(r, is_string ? 2 : 24) == 0) {
-            add_prefix(a, r, (uint8_t)(0xf2 + rng_below(r, 2)));
-        }
-        break;
-    default:
-        break;
-    }
-    if (row->prefix != PREFIX_66 && row->prefix != PREFIX_NONE && rng_one_in(r, row->prefix == PREFIX_ANY ? 3 : 16)) {
-        add_prefix(a, r, 0x66);
-    }
-    if (rng_one_in(r, 5)) {
-        add_prefix(a, r, 0x67);
-    }
-    if (rng_one_in(r, 8)) {
-        add_prefix(a, r, segments[rng_below(r, 6)]);
-    }
-    if (rng_one_in(r, row->attributes & OP_LOCKABLE ? 5 : 48)) {
-        add_prefix(a, r, 0xf0);
-    }
-    if (rng_one_in(r, 64)) {
-        add_prefix(a, r, segments[rng_below(r, 6)]);
-    }
-}
-
-void choose_body(struct assembly *a, const struct opcode *row, struct rng *r)
-{
-    unsigned at = 0;
-
-    if (row->map != MAP_1B) {
-        a->body[at++] = 0x0f;
-        if (row->map != MAP_0F) {
-            a->body[at++] = row->map == MAP_38 ? 0x38 : 0x3a;
-        }
-    }
-    a->body[at++] = (uint8_t)(row->byte + rng_below(r, row->count));
-    a->opcode_size = at;
-    unsigned pattern = rng_below(r, 4);
-    for (unsigned k = at; k < sizeof a->body; k++) {
-        a->body[k] = pattern == 0 ? 0 : pattern == 1 ? 0xff : (uint8_t)rng_next(r);
-    }
-    if (row->ext >= 0xc0) {
-        a->body[at] = row->ext;
-        return;
-    }
-    uint8_t modrm = (uint8_t)rng_next(r);
-    bool wants_memory = has_operand(row, KIND_M) || rng_below(r, 8) < 5;
-    if (has_operand(row, KIND_ST) || has_operand(row, KIND_R) || has_operand(row, KIND_U) || has_operand(row, KIND_N) ||
-        has_operand(row, KIND_RR)) {
-        wants_memory = false;
-    }
-    if (wants_memory) {
-        modrm = (uint8_t)((modrm & 0x3f) | rng_below(r, 3) << 6);
-    } else {
-        modrm |= 0xc0;
-    }
-    if (row->ext != EXT_NONE) {
-        modrm = (uint8_t)((modrm & 0xc7) | (row->ext - EXT_R0) << 3);
-    }
-    a->body[at] = modrm;
-    a->body[at + 1] = (uint8_t)rng_next(r); /* SIB */
-}
-
-unsigned join(const struct assembly *a, uint8_t *out)
-{
-    memcpy(out, a->prefixes, a->prefix_count);
-    memcpy(out + a->prefix_count, a->body, sizeof a->body);
-    return a->prefix_count + (unsigned)sizeof a->body;
-}
-
-static void drop_prefix(struct assembly *a, uint8_t byte)
-{
-    unsigned kept = 0;
-
-    for (unsigned k = 0; k < a->prefix_count; k++) {
-        if (a->prefixes[k] != byte) {
-            a->prefixes[kept++] = a->prefixes[k];
-        }
-    }
-    a->prefix_count = kept;
-}
-
-static void want_prefix(struct assembly *a, uint8_t byte, bool wanted)
-{
-    drop_prefix(a, byte);
-    if (wanted) {
-        a->prefixes[a->prefix_count++] = byte;
-    }
 }
 
 /* ---- operands ---- */
@@ -395,6 +75,12 @@ uint64_t effective_address(const struct test_case *t)
     const uint64_t *gpr = t->initial.gpr;
     uint64_t ea = (uint64_t)(int64_t)(int32_t)d->displacement;
 
+    if (d->is_relative) {
+        ea += t->initial.rip + d->length;
+    }
+    if (!d->has_modrm && d->address_size == 2) {
+        ea = d->displacement; /* an absolute address of 64 bits */
+    }
     ea += d->base != REG_NIL ? gpr[d->base] : 0;
     ea += d->index != REG_NIL ? gpr[d->index] << d->scale : 0;
     return ea & decoded_mask(d);
@@ -418,18 +104,32 @@ void aim_operand(struct test_case *t, struct assembly *a, uint32_t linear)
 {
     struct decoded *d = &t->decoded;
     uint64_t want = linear - segment_base(t, d->segment);
-    unsigned wide = d->address_size == 0 ? 2 : 4;
+    unsigned wide = d->address_size == 0 ? 2 : d->address_size == 2 && !d->has_modrm ? 8 : 4;
     unsigned at = a->opcode_size, mod = d->modrm >> 6;
     bool is_offset = !d->has_modrm; /* moffs */
     bool has_wide = is_offset || mod == 2 || (mod == 0 && d->base == REG_NIL);
 
+    if (d->address_size == 2 && d->has_modrm) {
+        /* A displacement does not reach from anywhere to anywhere. */
+        bool moves_base = d->base != REG_NIL && d->base != d->index;
+        if (d->index != REG_NIL && !moves_base) {
+            t->initial.gpr[d->index] &= 0xfff;
+        }
+        if (moves_base) {
+            t->initial.gpr[d->base] += want - effective_address(t);
+            return;
+        }
+    }
     if (d->opcode->attributes & OP_XLAT) {
         set_address_register(t, REG_BX, want - (t->initial.gpr[REG_AX] & 0xff));
         return;
     }
     if (has_wide) {
         uint64_t rest = effective_address(t) - (uint64_t)(int64_t)(int32_t)d->displacement;
-        uint32_t displacement = (uint32_t)(want - rest);
+        if (wide == 8) {
+            rest = 0;
+        }
+        uint64_t displacement = want - rest;
         if (d->has_modrm) {
             at += d->address_size > 0 && (d->modrm & 7) == 4 ? 2 : 1;
         }
@@ -508,7 +208,12 @@ static void fill_operand(struct test_case *t, const struct generator *g, struct 
         }
         store_le16(bytes + offset_size, selector);
     } else if (row->attributes & OP_BRANCH) {
-        store_le32(bytes, t->exits[1]);
+        if (t->mode & MODE_CODE64) {
+            /* Which fault of CALL comes first, the stack's or the target's, varies. */
+            store_le64(bytes, rng_one_in(r, 8) && row->mnemonic[0] == 'j' ? rng_next(r) : t->exits[1]);
+        } else {
+            store_le32(bytes, t->exits[1]);
+        }
     } else if (takes_selector(row)) {
         store_le16(bytes, any_selector(r, g));
     }
@@ -523,7 +228,9 @@ static void fill_stack(struct test_case *t, const struct generator *g, struct rn
     unsigned size = t->decoded.operand_size == 1 ? 2 : 4;
 
     any_bytes(r, bytes, sizeof bytes);
-    if (row->attributes & OP_ENDS) {
+    if ((t->mode & MODE_CODE64) && (row->attributes & OP_BRANCH) && rng_below(r, 8)) {
+        store_le64(bytes, t->exits[1]);
+    } else if (row->attributes & OP_ENDS) {
         bool exact = rng_below(r, 8) != 0;
         if ((row->attributes & OP_BRANCH) || is_far(row)) {
             store_le32(bytes, t->exits[1]);
@@ -575,7 +282,7 @@ static void fill_fx(struct rng *r, uint8_t *fx)
     for (unsigned k = 0; k < 8; k++) {
         any_extended(r, fx + 32 + 16 * k);
     }
-    for (unsigned k = 0; k < 8; k++) {
+    for (unsigned k = 0; k < 16; k++) {
         any_bytes(r, fx + 160 + 16 * k, 16);
     }
 }
@@ -630,7 +337,7 @@ void choose_state(struct test_case *t, const struct generator *g, struct rng *r)
 bool is_fpu_row(const struct opcode *row)
 {
     static const char *const extensions[] = { "MMX", "SSE", "SSE2", "SSE3", "SSSE3", "SSE41", "SSE42", "AES", "PCLMUL", "FXSR",
-                                              "PCLMULQDQ", "AESNI", "SSE4_1", "SSE4_2", NULL };
+                                              "PCLMULQDQ", "AESNI", "SSE4_1", "SSE4_2", "SHA_NI", NULL };
 
     return (row->attributes & OP_X87) || !strcmp(row->mnemonic, "fwait") || is_one_of(row->since, extensions);
 }
@@ -704,18 +411,20 @@ static void aim_registers(struct test_case *t, const struct generator *g, struct
         }
     }
     if (row->mnemonic[0] == 'b' && row->mnemonic[1] == 't' && has_operand(row, KIND_G)) {
-        unsigned reg = d->modrm >> 3 & 7;
-        if (rng_below(r, 8)) {
+        unsigned reg = d->reg;
+        if (d->operand_size == 3) {
+            s->gpr[reg] = rng_below(r, 8) ? (uint64_t)rng_below(r, 4096) - 2048 : s->gpr[reg];
+        } else if (rng_below(r, 8)) {
             s->gpr[reg] = (s->gpr[reg] & (d->operand_size == 1 ? 0xffff0000 : 0)) |
                           ((rng_below(r, 4096) - 2048) & (d->operand_size == 1 ? 0xffffu : 0xffffffffu));
         }
     }
     if (takes_selector(row)) {
-        unsigned reg = d->modrm & 7;
+        unsigned reg = d->rm;
         s->gpr[reg] = (s->gpr[reg] & ~UINT64_C(0xffff)) | any_selector(r, g);
     }
     if ((row->attributes & OP_BRANCH) && has_operand(row, KIND_E) && !d->is_memory) {
-        s->gpr[d->modrm & 7] = t->exits[1];
+        s->gpr[d->rm] = (t->mode & MODE_CODE64) && row->mnemonic[0] == 'j' && rng_one_in(r, 8) ? rng_next(r) : t->exits[1];
     }
     if (d->is_memory) { /* LEA's goes anywhere */
         uint32_t linear = data_address(r, is_short || rng_one_in(r, 6));
@@ -818,6 +527,9 @@ bool convert(struct test_case *t, struct assembly *a)
     unsigned body = d->length - a->prefix_count;
     bool to64 = (t->native_mode & MODE_CODE64) != 0;
 
+    if (!(t->mode & MODE_CODE32) && !strcmp(t->row->mnemonic, "movbe")) {
+        return false; /* 66h is part of one row and not of the other */
+    }
     if (to64 && (!has_64bit_counterpart(t) || (d->has_override && d->segment == SEG_CS) || count_overrides(a) > 1)) {
         return false;
     }
@@ -827,7 +539,11 @@ bool convert(struct test_case *t, struct assembly *a)
     if (names_cs(t)) {
         return false;
     }
-    if (t->row->prefix != PREFIX_66 && t->row->prefix != PREFIX_NONE) {
+    if (t->row->map >= MAP_V38) {
+        a->body[1] |= 0xe0; /* no other registers than there are in 32-bit code */
+        a->body[2] = (uint8_t)((a->body[2] & 0x7f) | 0x40);
+    }
+    if (t->row->prefix != PREFIX_66 && t->row->prefix != PREFIX_NONE && t->row->map < MAP_V38) {
         want_prefix(a, 0x66, d->operand_size == 1);
     }
     want_prefix(a, 0x67, uses_addresses(d) && (to64 || d->address_size == 0));
@@ -887,7 +603,12 @@ static bool make_case(const struct generator *g, const struct opcode *row, struc
     memset(t, 0, sizeof *t);
     t->row = row;
     t->mode = MODE_PROTECTED | MODE_CODE32;
-    if (rng_one_in(r, 4)) {
+    if (g->code64) {
+        t->mode = MODE_PROTECTED | MODE_CODE64;
+        if (is_far(row)) {
+            return false; /* where to? */
+        }
+    } else if (rng_one_in(r, 4)) {
         t->mode = MODE_PROTECTED;
     }
     t->native_mode = native_mode(g, t->mode);
@@ -895,6 +616,12 @@ static bool make_case(const struct generator *g, const struct opcode *row, struc
     t->lands_in_code32 = is_far(row);
     choose_prefixes(&a, row, r);
     choose_body(&a, row, r);
+    if (g->code64 && (row->attributes & OP_BRANCH)) {
+        want_prefix(&a, 0x66, false); /* does nothing on Intel processors, cuts RIP to 16 bits on AMD's (AMD64 APM vol. 3, 1.2.2) */
+    }
+    if (g->code64 && row->map < MAP_V38 && rng_below(r, 4)) {
+        a.prefixes[a.prefix_count++] = (uint8_t)(0x40 | (rng_below(r, 16) | (rng_one_in(r, 3) ? 8u : 0u)));
+    }
     unsigned size = join(&a, bytes);
     enum decode_result result = decode(g->decoder, bytes, size, t->mode, &t->decoded);
     if (t->decoded.opcode != row || (result != DECODED && result != DECODE_UNDEFINED)) {
@@ -903,13 +630,22 @@ static bool make_case(const struct generator *g, const struct opcode *row, struc
     if (result == DECODE_UNDEFINED && !rng_one_in(r, 8)) {
         return false;
     }
+    if (g->code64 && (t->decoded.rex & REX_W) && loads_segment(row) && has_operand(row, KIND_G)) {
+        return false; /* LSS, LFS, LGS with REX.W: AMD processors take 32 bits of offset all the same */
+    }
+    if (t->decoded.operand_size == 1 && !strcmp(row->mnemonic, "movsxd")) {
+        return false; /* reads 16 bits by the SDM, 32 on AMD processors */
+    }
+    if (g->code64 && t->decoded.has_lock && has_operand(row, KIND_R)) {
+        return false; /* LOCK MOV CR0 is CR8 on AMD processors */
+    }
     bool needs_low_code = (row->attributes & (OP_BRANCH | OP_ENDS)) && t->decoded.operand_size == 1 && rng_below(r, 4);
     place_code(t, r, needs_low_code || !(t->mode & (MODE_CODE32 | MODE_CODE64)) || rng_one_in(r, 8));
     choose_state(t, g, r);
     if (t->decoded.has_override && t->decoded.segment >= SEG_FS && rng_below(r, 4)) {
         t->initial.selector[t->decoded.segment] = SELECTOR_DATA;
     }
-    if (to_flat(t)) {
+    if (to_flat(t) || g->code64) {
         flatten_segments(t);
     }
     t->restores_fs = t->initial.selector[SEG_FS] || t->initial.selector[SEG_GS] || loads_segment(row);
@@ -921,6 +657,9 @@ static bool make_case(const struct generator *g, const struct opcode *row, struc
     }
     if (t->decoded.is_memory && overlaps_code(t)) {
         return false;
+    }
+    if (t->decoded.is_memory && !strcmp(row->since, "SHA_NI") && (effective_address(t) & 15)) {
+        return false; /* #GP by SDM vol. 2, 2.4 (type 4), none on AMD Zen */
     }
     if (to_flat(t) && t->decoded.is_memory && (uint32_t)effective_address(t) > 0xfffffe00) {
         return false; /* would go beyond 4 GiB there */

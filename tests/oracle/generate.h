@@ -1,4 +1,4 @@
-/* generate.h - what generate.c and sequence.c share. */
+/* generate.h - what generate.c, values.c, assembly.c and sequence.c share. */
 #ifndef TESTS_ORACLE_GENERATE_H
 #define TESTS_ORACLE_GENERATE_H
 
@@ -36,6 +36,10 @@ uint32_t data_address(struct rng *r, bool is_low);
 uint32_t stack_address(struct rng *r, bool is_low);
 void add_poke(struct test_case *t, uint32_t linear, const uint8_t *bytes, unsigned size);
 void any_bytes(struct rng *r, uint8_t *at, unsigned size);
+
+uint64_t any_value(struct rng *r);
+void any_extended(struct rng *r, uint8_t *at);
+void want_prefix(struct assembly *a, uint8_t byte, bool wanted);
 
 /* State and modes. */
 void choose_state(struct test_case *t, const struct generator *g, struct rng *r);

@@ -308,6 +308,8 @@ static void put_exit(const struct test_case *test, unsigned number)
     }
 }
 
+bool native_was_disturbed(void) { return ticks > 0; }
+
 static void enter(void)
 {
     void (*trampoline)(void);
@@ -386,6 +388,7 @@ void native_run(const struct test_case *test, struct outcome *out)
 const char *native_open(void) { return "this host is not an x86-64 Linux machine"; }
 struct host_modes native_modes(void) { return (struct host_modes){ false, false }; }
 void native_run(const struct test_case *test, struct outcome *out) { (void)test, (void)out; }
+bool native_was_disturbed(void) { return false; }
 uint8_t *native_page(uint32_t linear) { return (void)linear, NULL; }
 
 #endif

@@ -138,6 +138,7 @@ struct host_modes {
 struct generator {
     struct decoder *decoder;
     struct host_modes host;
+    bool code64; /* make 64-bit code */
 };
 bool generate(const struct generator *g, const struct opcode *row, uint64_t seed, struct test_case *out);
 /* Whether 64-bit code could stand for the case. */
@@ -153,6 +154,8 @@ const char *row_exemption(const struct opcode *row);
 const char *native_open(void);
 struct host_modes native_modes(void);
 void native_run(const struct test_case *test, struct outcome *out);
+/* Whether a tick of the host's timer came in the last run: Linux' sigreturn does not give NT back. */
+bool native_was_disturbed(void);
 /* The w page at `linear` after the last run; pages go back to the pattern with native_restore. */
 uint8_t *native_page(uint32_t linear);
 

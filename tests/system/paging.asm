@@ -229,6 +229,16 @@ main:
         PAGE_FAULT 0, T + 2000h, {repne scasb}
         EXPECT  [seen_ecx], 1000h
         EXPECT  [seen_edi], T + 2000h
+        and     dword [seen_eflags], 8c5h
+        EXPECT  [seen_eflags], 45h      ; flags are as before the instruction: SDM vol. 2, REP
+        mov     esi, T + 1000h
+        mov     edi, T + 1000h
+        mov     ecx, 800h
+        or      eax, -1                 ; SF, PF
+        PAGE_FAULT 0, T + 2000h, {repe cmpsd}
+        EXPECT  [seen_ecx], 400h
+        and     dword [seen_eflags], 8c5h
+        EXPECT  [seen_eflags], 84h
 
         TEST    "instructions that write or read twice"
         MAP     0, 0

@@ -402,6 +402,39 @@ START_TEST(nobody_notices)
 }
 END_TEST
 
+/* A step is one instruction, through IRET and across each switch of mode. */
+START_TEST(steps_through_iret_and_mode_switches)
+{
+    struct pc pc;
+    static const struct {
+        uint64_t at;
+        const char *mode;
+    } path[] = { { 0xf0000, "real" }, { 0xf0007, "real" }, { 0xf000a, "real" }, { 0xf000b, "real" },
+                 { 0xf000e, "protected 16" }, { 0xf0013, "protected 32" }, { 0xf0018, "protected 32" } };
+
+    PC_OPEN(&pc, timer_code);
+    add(&pc, (struct tick86_breakpoint){ .kind = BREAK_INTERRUPT, .address = 8, .access = BREAK_EXTERNAL });
+    run_to_stop(&pc);
+    uint64_t back = tick86_debug_event(pc.machine)->from;
+    for (unsigned n = 0; n < 6; n++) {
+        ck_assert_uint_ge(reg(&pc, "pc"), ISR_AT);
+        ck_assert_int_eq(tick86_step(pc.machine, 0, UINT64_MAX), STOP_BUDGET);
+    }
+    ck_assert_uint_eq(reg(&pc, "pc"), back);
+    pc_close(&pc);
+
+    PC_OPEN(&pc, mode_code);
+    for (unsigned n = 0; n < sizeof path / sizeof path[0]; n++) {
+        uint64_t before = tick86_icount(pc.machine);
+        ck_assert_int_eq(tick86_step(pc.machine, 0, UINT64_MAX), STOP_BUDGET);
+        ck_assert_uint_eq(tick86_icount(pc.machine), before + 1);
+        ck_assert_uint_eq(reg(&pc, "pc"), path[n].at);
+        ck_assert_str_eq(tick86_mode_name(pc.machine, 0), path[n].mode);
+    }
+    pc_close(&pc);
+}
+END_TEST
+
 /* Every register can be read; what was written is read back. */
 START_TEST(registers_round_trip)
 {
@@ -476,6 +509,7 @@ int main(void)
     tcase_add_loop_test(tcase, expressions_are_cs, 0, sizeof expressions / sizeof expressions[0]);
     tcase_add_test(tcase, bad_agent_code_fails);
     tcase_add_test(tcase, nobody_notices);
+    tcase_add_test(tcase, steps_through_iret_and_mode_switches);
     tcase_add_test(tcase, registers_round_trip);
     tcase_add_test(tcase, memory_is_written_where_code_lies);
     suite_add_tcase(suite, tcase);
