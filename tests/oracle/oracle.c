@@ -121,6 +121,8 @@ static bool attempt(const struct test_case *test, bool prints, bool is_final)
     /* Alignment is checked where the limit of a 32-bit segment would have been passed. */
     is_beyond |= test->native_mode != test->mode && native.vector == VEC_AC &&
                  (emulated.vector == VEC_SS || emulated.vector == VEC_GP);
+    /* Where native.c has its trampoline there is memory on that side. */
+    is_beyond |= emulated.vector == VEC_PF && emulated.cr2 >> 16 == 0x3fff;
     bool names_ldt = !progress->host.has_ldt && native.vector == VEC_GP && (native.error & 4);
     if (is_beyond || names_ldt) {
         restore(test); /* an offset that wraps at 4 GiB in 32-bit code only; a selector of the table that the host lacks */
