@@ -463,6 +463,9 @@ static bool operand_register(const struct decoded *d, unsigned k, uint8_t *field
         }
         *field = d->modrm & 7;
         return true;
+    case KIND_B:
+        *field = d->vvvv;
+        return true;
     case KIND_G:
         *field = register_field(d, d->reg, size);
         return true;
@@ -512,7 +515,7 @@ static unsigned slots_needed(const struct decoded *d)
 {
     uint8_t first = operand_codes[d->opcode->operands[0]].kind;
 
-    return (d->is_memory && has_immediate(d)) || first == KIND_A || is_wide_immediate(d) || is_absolute64(d) ? 2 : 1;
+    return d->has_vex || (d->is_memory && has_immediate(d)) || first == KIND_A || is_wide_immediate(d) || is_absolute64(d) ? 2 : 1;
 }
 
 /* Does nothing; also stands behind an instruction with a 64-bit absolute address. */
@@ -554,7 +557,7 @@ static void lower_memory(struct insn *insn, const struct draft *draft, enum form
     if (is_absolute64(d)) {
         insn->sc = (uint8_t)(d->segment << 2 | 3 << 5);
         insn[1] = (struct insn){ .handler = h_shift_by_0, .d = (uint32_t)(d->displacement >> 32) };
-    } else if (slots_needed(d) == 2) {
+    } else if (slots_needed(d) == 2 && !d->has_vex) {
         insn[1] = (struct insn){ .d = (uint32_t)d->immediate };
     }
 }
@@ -563,14 +566,16 @@ static void lower_memory(struct insn *insn, const struct draft *draft, enum form
 static void lower(struct insn *insn, const struct draft *draft, enum form form, bool dead)
 {
     const struct decoded *d = &draft->decoded;
-    uint8_t registers = 0, field;
+    uint8_t registers = 0, field, vvvv = 0;
 
     memset(insn, 0, sizeof *insn);
     insn->r2 = insn->r3 = REG_NIL;
     insn->handler = binding_select(d->opcode->binding, dead, form, d->size);
     for (unsigned k = 0; k < 3; k++) {
         if (operand_register(d, k, &field)) {
-            if (registers++ == 0) {
+            if (registers > 0 && operand_codes[d->opcode->operands[k]].kind == KIND_B) {
+                vvvv = field;
+            } else if (registers++ == 0) {
                 insn->r1 = field;
             } else if (!d->is_memory) {
                 insn->r2 = field;
@@ -578,6 +583,9 @@ static void lower(struct insn *insn, const struct draft *draft, enum form form, 
         }
     }
     insn->sc = (uint8_t)(d->scale | d->segment << 2 | d->address_size << 5);
+    if (d->has_vex) {
+        insn[1] = (struct insn){ .r1 = vvvv, .d = (uint32_t)d->immediate };
+    }
     if (d->is_memory) {
         lower_memory(insn, draft, form);
     } else {

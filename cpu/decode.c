@@ -189,6 +189,7 @@ static bool uses_modrm(const struct opcode *op)
         case KIND_W:
         case KIND_U:
         case KIND_RR:
+        case KIND_B:
             return true;
         default:
             break;
@@ -310,6 +311,16 @@ static const struct opcode *find_row(const struct decoder *decoder, unsigned map
     return NULL;
 }
 
+static bool names_vvvv(const struct opcode *op)
+{
+    for (unsigned k = 0; k < 3; k++) {
+        if (operand_codes[op->operands[k]].kind == KIND_B) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool mode_allows(const struct decoded *d, unsigned mode)
 {
     const struct opcode *op = d->opcode;
@@ -322,6 +333,10 @@ static bool mode_allows(const struct decoded *d, unsigned mode)
         return false;
     }
     /* MOV to and from segment, control and debug registers that do not exist; MOV to CS. */
+    /* General registers have no halves, and who needs no vvvv has ones there. */
+    if (d->has_vex && (d->vex_l || (!names_vvvv(op) && d->vvvv != 0))) {
+        return false;
+    }
     for (unsigned k = 0; k < 3; k++) {
         unsigned number = (d->modrm >> 3) & 7;
         switch (operand_codes[op->operands[k]].kind) {
@@ -345,6 +360,39 @@ static bool mode_allows(const struct decoded *d, unsigned mode)
         }
     }
     return true;
+}
+
+/* C4 and C5 (SDM vol. 2, 2.3.5): outside of 64-bit code only with the upper bits of the next byte set, else it is LES or LDS, and
+ * not in real and virtual-8086 mode. Reads up to the opcode; the map, or MAP_COUNT when there is none. */
+static unsigned read_vex(struct decoded *d, struct reader *r, uint8_t byte, unsigned mode, unsigned *mandatory)
+{
+    static const uint8_t mandatories[4] = { PREFIX_NONE, PREFIX_66, PREFIX_F3, PREFIX_F2 };
+    uint8_t first = read8(r), map = 1, last = first;
+
+    d->has_vex = true;
+    d->rex = first & 0x80 ? 0 : REX_R;
+    if (byte == 0xc4) {
+        last = read8(r);
+        map = first & 31;
+        d->rex |= (uint8_t)((first & 0x40 ? 0 : REX_X) | (first & 0x20 ? 0 : REX_B) | (last & 0x80 ? REX_W : 0));
+    }
+    d->vvvv = (uint8_t)(~last >> 3 & 15);
+    d->vex_l = (last & 4) != 0;
+    *mandatory = mandatories[last & 3];
+    if (!(mode & MODE_CODE64)) {
+        d->rex = 0;
+        d->vvvv &= 7;
+    }
+    d->opcode_byte = read8(r);
+    return map == 2 ? MAP_V38 : map == 3 ? MAP_V3A : MAP_COUNT;
+}
+
+static bool is_vex(const struct reader *r, uint8_t byte, unsigned mode)
+{
+    if ((byte & 0xfe) != 0xc4 || r->position >= r->available) {
+        return false;
+    }
+    return (mode & MODE_CODE64) || ((mode & MODE_PROTECTED) && r->bytes[r->position] >= 0xc0);
 }
 
 static void set_sizes(struct decoded *d, unsigned mode, bool opsize_prefix, bool addrsize_prefix)
@@ -425,22 +473,33 @@ enum decode_result decode(const struct decoder *decoder, const uint8_t *bytes, s
         }
         d->rex = more ? 0 : d->rex;
     }
-    set_sizes(d, mode, opsize_prefix, addrsize_prefix);
-    if (byte == 0x0f && !r.is_short) {
-        map = MAP_0F;
-        byte = read8(&r);
-        if (byte == 0x38 || byte == 0x3a) {
-            map = byte == 0x38 ? MAP_38 : MAP_3A;
-            byte = read8(&r);
+    if (!r.is_short && is_vex(&r, byte, mode)) {
+        /* No other prefix than for segment and address goes with it. */
+        bool has_others = opsize_prefix || d->has_lock || d->repeat || d->rex;
+        map = read_vex(d, &r, byte, mode, &mandatory);
+        set_sizes(d, mode, false, addrsize_prefix);
+        d->operand_size = d->rex & REX_W ? 3 : 2;
+        if (!r.is_short && !has_others && map != MAP_COUNT) {
+            d->opcode = find_row(decoder, map, d->opcode_byte, mandatory, mode, d, &r);
         }
-    }
-    mandatory = d->repeat == 0xf3   ? PREFIX_F3
-                : d->repeat == 0xf2 ? PREFIX_F2
-                : opsize_prefix     ? PREFIX_66
-                                    : PREFIX_NONE;
-    d->opcode_byte = byte;
-    if (!r.is_short) {
-        d->opcode = find_row(decoder, map, byte, mandatory, mode, d, &r);
+    } else {
+        set_sizes(d, mode, opsize_prefix, addrsize_prefix);
+        if (byte == 0x0f && !r.is_short) {
+            map = MAP_0F;
+            byte = read8(&r);
+            if (byte == 0x38 || byte == 0x3a) {
+                map = byte == 0x38 ? MAP_38 : MAP_3A;
+                byte = read8(&r);
+            }
+        }
+        mandatory = d->repeat == 0xf3   ? PREFIX_F3
+                    : d->repeat == 0xf2 ? PREFIX_F2
+                    : opsize_prefix     ? PREFIX_66
+                                        : PREFIX_NONE;
+        d->opcode_byte = byte;
+        if (!r.is_short) {
+            d->opcode = find_row(decoder, map, byte, mandatory, mode, d, &r);
+        }
     }
     if (d->opcode) {
         if (d->has_modrm && d->modrm < 0xc0 && operand_codes[d->opcode->operands[0]].kind != KIND_R &&

@@ -12,7 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum opcode_map { MAP_1B, MAP_0F, MAP_38, MAP_3A, MAP_COUNT };
+/* The last two are those behind a VEX prefix. */
+enum opcode_map { MAP_1B, MAP_0F, MAP_38, MAP_3A, MAP_V38, MAP_V3A, MAP_COUNT };
 
 /* How a mandatory prefix selects a row. */
 enum opcode_prefix { PREFIX_ANY, PREFIX_NONE, PREFIX_66, PREFIX_F3, PREFIX_F2 };
@@ -46,7 +47,8 @@ enum operand_kind {
     KIND_W,     /* ModRM.rm: XMM register or memory */
     KIND_U,     /* ModRM.rm: XMM register only */
     KIND_RR,    /* ModRM.rm: general register only; memory is another row */
-    KIND_XMM0   /* the register XMM0, implied */
+    KIND_XMM0,  /* the register XMM0, implied */
+    KIND_B      /* general register in VEX.vvvv */
 };
 
 enum operand_size {
@@ -120,6 +122,9 @@ struct decoded {
     bool has_modrm;
     bool is_relative; /* to RIP: the address of the next instruction is to be added to the displacement */
     uint8_t rex;      /* 40h to 4Fh, or 0 */
+    bool has_vex;
+    bool vex_l;
+    uint8_t vvvv;     /* register in VEX.vvvv */
     uint8_t reg, rm;  /* fields of ModRM with REX.R and REX.B */
     bool is_memory;   /* the ModRM or moffs operand is in memory */
     uint8_t modrm;

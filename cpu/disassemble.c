@@ -241,6 +241,9 @@ static void put_operand(struct writer *w, const struct decoded *d, unsigned code
     case KIND_G:
         put(w, "%s", operand_name(d, reg, size));
         break;
+    case KIND_B:
+        put(w, "%s", operand_name(d, d->vvvv, size));
+        break;
     case KIND_Z:
         put(w, "%s", operand_name(d, opcode_register(d), size));
         break;

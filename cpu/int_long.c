@@ -100,6 +100,10 @@ BIND_ONE(rdpid, h_rdpid)
 /* AC decides which pages the supervisor may touch under CR4.SMAP: another TLB serves it. */
 static HANDLER(h_stac)
 {
+    if (cpu->cpl != 0) {
+        cpu_fault(cpu, VEC_UD);
+        return fault_exit(cpu, insn);
+    }
     cpu->eflags |= FLAG_AC;
     cpu->tlb = cpu->tlb_arrays[tlb_mode_of(cpu, false)];
     NEXT(1);
@@ -107,6 +111,10 @@ static HANDLER(h_stac)
 BIND_ONE(stac, h_stac)
 static HANDLER(h_clac)
 {
+    if (cpu->cpl != 0) {
+        cpu_fault(cpu, VEC_UD);
+        return fault_exit(cpu, insn);
+    }
     cpu->eflags &= ~FLAG_AC;
     cpu->tlb = cpu->tlb_arrays[tlb_mode_of(cpu, false)];
     NEXT(1);

@@ -29,7 +29,7 @@ static const char *const prefix_names[] = { "__", "NP", "66", "F3", "F2" };
 
 void isa_key(const struct opcode *row, char *text, size_t size)
 {
-    static const char *const maps[] = { "1B", "0F", "38", "3A" };
+    static const char *const maps[] = { "1B", "0F", "38", "3A", "V38", "V3A" };
     struct text t = { text, size };
 
     add(&t, "%s %02X %s ", maps[row->map], row->byte, prefix_names[row->prefix]);
@@ -88,7 +88,7 @@ static void add_immediates(struct text *t, const struct opcode *row)
 
 void isa_encoding(const struct opcode *row, char *text, size_t size)
 {
-    static const char *const maps[] = { "", "0F ", "0F 38 ", "0F 3A " };
+    static const char *const maps[] = { "", "0F ", "0F 38 ", "0F 3A ", "VEX.0F38 ", "VEX.0F3A " };
     struct text t = { text, size };
 
     if (row->prefix != PREFIX_ANY) {
@@ -157,6 +157,12 @@ static const struct {
     { "XSAVE", NULL, { "XSAVE", "1:ECX.26" } },
     { "RDRAND", NULL, { "RDRAND", "1:ECX.30" } },
     { "RDSEED", NULL, { "RDSEED", "7.0:EBX.18" } },
+    { "BMI1", NULL, { "BMI1", "7.0:EBX.3" } },
+    { "BMI2", NULL, { "BMI2", "7.0:EBX.8" } },
+    { "ADX", NULL, { "ADX", "7.0:EBX.19" } },
+    { "SHA_NI", NULL, { "SHA", "7.0:EBX.29" } },
+    { "MOVBE", NULL, { "MOVBE", "1:ECX.22" } },
+    { "ABM", NULL, { "LZCNT", "80000001:ECX.5" } },
     { "MONITOR", NULL, { "MONITOR", "1:ECX.3" } },
     { "FSGSBASE", NULL, { "FSGSBASE", "7.0:EBX.0" } },
     { "INVPCID", NULL, { "INVPCID", "7.0:EBX.10" } },

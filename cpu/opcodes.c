@@ -48,7 +48,8 @@ enum {
     _(Vx, V, X, 0) _(Vq, V, Q, 0) _(Vss, V, D, 0) _(Vsd, V, Q, 0)                                                      \
     _(Wx, W, X, 0) _(Wq, W, Q, 0) _(Wd, W, D, 0) _(Ww, W, W, 0) _(Wss, W, D, 0) _(Wsd, W, Q, 0)                        \
     _(Ux, U, X, 0) _(Uq, U, Q, 0) _(Mx, M, X, 0) _(XMM0, XMM0, X, 0)                                                   \
-    _(Ey, E, Y, 0) _(Gy, G, Y, 0) _(Gd, G, D, 0) _(My, M, Y, 0) _(RRd, RR, D, 0) _(RRv, RR, V, 0) _(RRy, RR, Y, 0)
+    _(Ey, E, Y, 0) _(Gy, G, Y, 0) _(Gd, G, D, 0) _(My, M, Y, 0) _(RRd, RR, D, 0) _(RRv, RR, V, 0) _(RRy, RR, Y, 0)                                           \
+    _(Mv, M, V, 0) _(By, B, Y, 0)
 
 #define OPERAND_ENUM(name, kind, size, number) OPERAND_##name,
 enum { OPERANDS(OPERAND_ENUM) OPERAND_COUNT };

@@ -258,7 +258,7 @@ void smm_enter(struct cpu *cpu)
 
 /* ---- RSM: 32.6. What it finds is believed, as far as nothing here depends on it. ---- */
 
-static void leave(struct cpu *cpu)
+static NOINLINE void leave(struct cpu *cpu)
 {
     uint32_t eflags;
     bool is_halted;

@@ -132,7 +132,7 @@ static void deliver_mask(struct cpu *cpu, uint32_t result, unsigned count, unsig
 }
 
 static NOINLINE void compare(struct cpu *cpu, const xmm *a, const xmm *b, unsigned control, bool is_explicit,
-                             bool is_index)
+                             bool is_index, bool is_wide)
 {
     struct strings s;
 
@@ -140,8 +140,8 @@ static NOINLINE void compare(struct cpu *cpu, const xmm *a, const xmm *b, unsign
     take_elements(s.a, a, control);
     take_elements(s.b, b, control);
     if (is_explicit) {
-        s.a_length = explicit_length(cpu->gpr[REG_AX], false, s.count);
-        s.b_length = explicit_length(cpu->gpr[REG_DX], false, s.count);
+        s.a_length = explicit_length(cpu->gpr[REG_AX], is_wide, s.count);
+        s.b_length = explicit_length(cpu->gpr[REG_DX], is_wide, s.count);
     } else {
         s.a_length = implicit_length(s.a, s.count);
         s.b_length = implicit_length(s.b, s.count);
@@ -154,7 +154,7 @@ static NOINLINE void compare(struct cpu *cpu, const xmm *a, const xmm *b, unsign
     }
 }
 
-#define STRING(name, is_explicit, is_index)                                                                            \
+#define STRING(name, is_explicit, is_index, is_wide)                                                                            \
     static ALWAYS_INLINE bool b_##name(struct cpu *cpu, const struct insn *insn, enum form form)                       \
     {                                                                                                                  \
         xmm a = cpu->xmm[insn->r1], b;                                                                                 \
@@ -166,11 +166,24 @@ static NOINLINE void compare(struct cpu *cpu, const xmm *a, const xmm *b, unsign
         } else if (!load128(cpu, insn, form, false, &b)) {                                                             \
             return false;                                                                                              \
         }                                                                                                              \
-        compare(cpu, &a, &b, simd_immediate(insn, form), is_explicit, is_index);                                       \
+        compare(cpu, &a, &b, simd_immediate(insn, form), is_explicit, is_index, is_wide);                                   \
         return true;                                                                                                   \
     }                                                                                                                  \
-    SSE_BIND_RM(name, 2)
-STRING(pcmpestrm, true, false)
-STRING(pcmpestri, true, true)
-STRING(pcmpistrm, false, false)
-STRING(pcmpistri, false, true)
+    SSE_REG(name)                                                                                                      \
+    SSE_MEMORY(name, 2)
+/* With REX.W the lengths of explicit strings are in RAX and RDX. */
+#define STRINGS(name, is_explicit, is_index)                                                                           \
+    STRING(name, is_explicit, is_index, false)                                                                         \
+    STRING(name##_64, is_explicit, is_index, true)                                                                     \
+    extern const struct binding bind_##name;                                                                           \
+    const struct binding bind_##name = { { [LIVE] = {                                                                  \
+        [FORM_REG] = { h_##name, h_##name, h_##name, h_##name##_64 },                                                  \
+        [FORM_GENERIC] = { h_##name##_m, h_##name##_m, h_##name##_m, h_##name##_64_m },                                \
+        [FORM_BD] = { h_##name##_bd, h_##name##_bd, h_##name##_bd, h_##name##_64_bd },                                 \
+        [FORM_BID] = { h_##name##_bid, h_##name##_bid, h_##name##_bid, h_##name##_64_bid },                            \
+        [FORM_LBD] = { h_##name##_lbd, h_##name##_lbd, h_##name##_lbd, h_##name##_64_lbd },                            \
+        [FORM_LBID] = { h_##name##_lbid, h_##name##_lbid, h_##name##_lbid, h_##name##_64_lbid } } } };
+STRINGS(pcmpestrm, true, false)
+STRINGS(pcmpestri, true, true)
+STRINGS(pcmpistrm, false, false)
+STRINGS(pcmpistri, false, true)

@@ -166,18 +166,14 @@ static enum key_code key_of_scancode(uint32_t code)
 
 static rfbBool enable_extended(rfbClientPtr client, void **data, int encoding)
 {
-    /* An update of one rectangle, as large as the screen, of that encoding: "understood". */
-    uint8_t answer[] = {0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xfe, 0xfe};
-    unsigned width = (unsigned)client->screen->width, height = (unsigned)client->screen->height;
+    /* An update of one rectangle of that encoding: "understood". It has a single pixel, since the viewer may not know yet that the
+     * screen has another size now, and refuse a rectangle that it believes too large. */
+    static const uint8_t answer[] = {0, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0, 1, 0xff, 0xff, 0xfe, 0xfe};
 
     (void)data;
     if (encoding != ENCODING_EXTENDED_KEY) {
         return FALSE;
     }
-    answer[8] = (uint8_t)(width >> 8);
-    answer[9] = (uint8_t)width;
-    answer[10] = (uint8_t)(height >> 8);
-    answer[11] = (uint8_t)height;
     return rfbWriteExact(client, (const char *)answer, sizeof answer) > 0;
 }
 

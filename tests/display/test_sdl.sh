@@ -58,7 +58,11 @@ begin() {
         sleep 0.1
     done
     [ -n "$window" ] || { fail "no window of tick86 $*: $(cat errors)"; exit 1; }
-    xdotool windowfocus "$window"
+    for _ in $(seq 50); do # it may not be mapped yet
+        ! xdotool windowfocus --sync "$window" 2>/dev/null || return 0
+        sleep 0.1
+    done
+    fail "the window takes no focus"
 }
 # until_shown TEXT: waits for it on the guest's text screen.
 until_shown() {

@@ -31,6 +31,12 @@ void choose_prefixes(struct assembly *a, const struct opcode *row, struct rng *r
     static const uint8_t segments[6] = { 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65 };
     bool is_string = (row->attributes & OP_STRING) != 0;
 
+    if (row->map >= MAP_V38) { /* VEX has the mandatory prefix in it and bears no others */
+        if (rng_one_in(r, 5)) {
+            add_prefix(a, r, 0x67);
+        }
+        return;
+    }
     switch (row->prefix) {
     case PREFIX_66:
         add_prefix(a, r, 0x66);
@@ -70,7 +76,14 @@ void choose_body(struct assembly *a, const struct opcode *row, struct rng *r)
 {
     unsigned at = 0;
 
-    if (row->map != MAP_1B) {
+    if (row->map >= MAP_V38) {
+        static const uint8_t pp[] = { 0, 0, 1, 2, 3 };
+        a->body[at++] = 0xc4;
+        a->body[at++] = (uint8_t)((rng_one_in(r, 2) ? 0xe0 : rng_next(r) & 0xe0) | (row->map == MAP_V38 ? 2 : 3));
+        /* vvvv names a register, or is all ones; the upper half of 16 in 64-bit code only. */
+        uint8_t vvvv = has_operand(row, KIND_B) ? (uint8_t)(rng_next(r) & 0x78) : 0x78;
+        a->body[at++] = (uint8_t)((rng_next(r) & 0x80) | vvvv | (rng_one_in(r, 32) ? 4 : 0) | pp[row->prefix]);
+    } else if (row->map != MAP_1B) {
         a->body[at++] = 0x0f;
         if (row->map != MAP_0F) {
             a->body[at++] = row->map == MAP_38 ? 0x38 : 0x3a;

@@ -13,22 +13,25 @@ enum { RAM_SIZE = 1 << 20 };
 /* Physical pages. The windows lie behind. */
 enum {
     P_PDPT = 0x1000, P_DIRECTORY_LOW = 0x2000, P_DIRECTORY_HIGH = 0x3000, P_DIRECTORY_KERNEL = 0x4000,
-    P_TABLE_LOW = 0x5000, P_TABLE_HIGH = 0x6000, P_TABLE_KERNEL = 0x7000, P_KERNEL = 0x8000, P_WINDOWS = 0x10000
+    P_TABLE_LOW = 0x5000, P_TABLE_HIGH = 0x6000, P_TABLE_KERNEL = 0x7000, P_KERNEL = 0x8000, P_PML4 = 0xc000,
+    P_WINDOWS = 0x10000
 };
 /* Linear addresses of the supervisor, which user mode cannot reach. */
 #define KERNEL UINT32_C(0xc0000000)
-enum { K_GDT = 0, K_LDT = 0x200, K_IDT = 0x400, K_TSS = 0xc00, K_STUBS = 0x1000, K_STACK_TOP = 0x3000, K_PAGES = 3 };
-enum { STUB_BYTES = 16, GDT_LIMIT = 0x7f, KERNEL_CODE = 0x08, KERNEL_STACK = 0x18, SELECTOR_TSS = 0x40, SELECTOR_LDT = 0x50 };
+enum { K_GDT = 0, K_LDT = 0x200, K_IDT = 0x400, K_TSS = 0xc00, K_STUBS = 0x1000, K_STACK_TOP = 0x3000, K_IDT64 = 0x3000, K_PAGES = 4 };
+enum { STUB_BYTES = 16, GDT_LIMIT = 0x7f, KERNEL_CODE = 0x08, KERNEL_CODE64 = 0x10, KERNEL_STACK = 0x18, SELECTOR_TSS = 0x40, SELECTOR_LDT = 0x50 };
 enum { RUN_LIMIT = 100000 };
 
 static uint8_t *ram;
-static struct cpu *cpus[2]; /* without and with the block cache */
-static struct memory memories[2];
-static struct region regions[2];
+/* Without and with the block cache; the same in IA-32e mode. */
+enum { PROCESSORS = 4, LONG_MODE = 2 };
+static struct cpu *cpus[PROCESSORS];
+static struct memory memories[PROCESSORS];
+static struct region regions[PROCESSORS];
 static struct clock machine_clock;
 static struct log machine_log;
-static uint8_t *rams[2];
-static struct cpu *last;
+static uint8_t *rams[PROCESSORS];
+static unsigned current; /* the one that runs */
 
 static int no_interrupt(void *context)
 {
@@ -75,6 +78,23 @@ static void build_tables(void)
     store_le16(ram + P_KERNEL + K_TSS + 0x66, 0x68); /* no I/O permission bitmap */
 }
 
+/* What IA-32e mode has otherwise: gates of 16 bytes, RSP in the TSS, a level of paging more. */
+static void build_long_mode(void)
+{
+    for (unsigned v = 0; v < 256; v++) {
+        uint32_t stub = KERNEL + K_STUBS + v * STUB_BYTES;
+        bool user = v == VEC_BP || v == VEC_OF;
+        put64(P_KERNEL + K_IDT64 + 16 * v, (uint64_t)(stub & 0xffff0000) << 32 | (uint64_t)(user ? 0xee00 : 0x8e00) << 32 |
+                                               KERNEL_CODE64 << 16 | (stub & 0xffff));
+        put64(P_KERNEL + K_IDT64 + 16 * v + 8, 0);
+    }
+    put64(P_KERNEL + K_TSS + 4, KERNEL + K_STACK_TOP);
+    put64(P_PML4, P_PDPT | 7);
+    for (unsigned k = 0; k < 4; k++) {
+        put64(P_PDPT + 8 * k, load_le64(ram + P_PDPT + 8 * k) ? load_le64(ram + P_PDPT + 8 * k) | 7 : 0);
+    }
+}
+
 static void build_paging(void)
 {
     const uint64_t no_execute = UINT64_C(1) << 63;
@@ -118,22 +138,26 @@ static bool open_processor(unsigned which)
     }
     regions[which] = (struct region){ .name = "ram", .kind = REGION_MEMORY, .size = RAM_SIZE, .memory = &memories[which] };
     space_add(board.space, &regions[which], 0, 0, true);
-    struct cpu *cpu = cpus[which] = cpu_create(&board, which == 1, &err);
+    bool is_long = which >= LONG_MODE;
+    struct cpu *cpu = cpus[which] = cpu_create(&board, which % 2 == 1, &err);
     if (!cpu) {
         return false;
     }
     build_tables();
     build_paging();
+    if (is_long) {
+        build_long_mode();
+    }
     cpu_reset(cpu, false);
     cpu->cr0 = CR0_PG | CR0_AM | CR0_WP | CR0_NE | CR0_ET | CR0_MP | CR0_PE;
-    cpu->cr3 = P_PDPT;
+    cpu->cr3 = is_long ? P_PML4 : P_PDPT;
     cpu->cr4 = CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT;
-    cpu->efer = EFER_NXE;
+    cpu->efer = is_long ? EFER_NXE | EFER_LME | EFER_LMA : EFER_NXE;
     for (unsigned k = 0; k < 4; k++) {
         cpu->pdpte[k] = load_le64(ram + P_PDPT + 8 * k);
     }
     cpu->gdtr = (struct table_register){ .base = KERNEL + K_GDT, .limit = GDT_LIMIT };
-    cpu->idtr = (struct table_register){ .base = KERNEL + K_IDT, .limit = 0x7ff };
+    cpu->idtr = (struct table_register){ .base = KERNEL + (is_long ? K_IDT64 : K_IDT), .limit = is_long ? 0xfff : 0x7ff };
     descriptor_unpack(load_le64(ram + P_KERNEL + K_GDT + SELECTOR_TSS), SELECTOR_TSS, &cpu->seg[SEG_TR]);
     descriptor_unpack(load_le64(ram + P_KERNEL + K_GDT + SELECTOR_LDT), SELECTOR_LDT, &cpu->seg[SEG_LDTR]);
     cpu_loaded(cpu);
@@ -144,14 +168,14 @@ bool emulated_open(void)
 {
     log_init(&machine_log, NULL, NULL, LOG_ERROR);
     clock_init(&machine_clock, 65536, NULL, NULL, NULL);
-    return open_processor(0) && open_processor(1);
+    return open_processor(0) && open_processor(1) && open_processor(2) && open_processor(3);
 }
 
 uint8_t *emulated_page(uint32_t linear)
 {
     unsigned w = linear >= WINDOW_HIGH;
 
-    return rams[last == cpus[1]] + P_WINDOWS + (w * WINDOW_PAGES + (linear - window_base[w]) / PAGE) * PAGE;
+    return rams[current] + P_WINDOWS + (w * WINDOW_PAGES + (linear - window_base[w]) / PAGE) * PAGE;
 }
 
 /* Code goes in by a bus write, so that cached blocks are retired. */
@@ -159,7 +183,7 @@ static void put_code(struct cpu *cpu, uint32_t linear, const uint8_t *bytes, uns
 {
     for (unsigned k = 0; k < size; k++) {
         if (page_kind(linear + k) == 'x') {
-            uint32_t physical = (uint32_t)(emulated_page(linear + k) - rams[cpu == cpus[1]]) + (linear + k) % PAGE;
+            uint32_t physical = (uint32_t)(emulated_page(linear + k) - rams[current]) + (linear + k) % PAGE;
             space_write(cpu->board.space, physical, 1, bytes ? bytes[k] : 0xf4);
         }
     }
@@ -260,23 +284,33 @@ static void store_state(const struct cpu *cpu, struct outcome *out)
     for (unsigned k = 0; k < 6; k++) {
         out->state.selector[k] = cpu->seg[k].selector;
     }
+    out->vector = (uint8_t)vector;
+    out->cr2 = cpu->cr2;
+    store_fx(cpu, out->state.fx);
+    if (current >= LONG_MODE) {
+        out->state.gpr[REG_SP] = load_le64(ram + at - 16);
+        out->state.selector[SEG_SS] = load_le16(ram + at - 8);
+        out->state.rflags = load_le32(ram + at - 24);
+        out->state.selector[SEG_CS] = load_le16(ram + at - 32);
+        out->state.rip = load_le64(ram + at - 40);
+        out->error = has_error ? load_le32(ram + at - 48) : 0;
+        return;
+    }
     out->state.gpr[REG_SP] = load_le32(ram + at - 8);
     out->state.selector[SEG_SS] = load_le16(ram + at - 4);
     out->state.rflags = load_le32(ram + at - 12);
     out->state.selector[SEG_CS] = load_le16(ram + at - 16);
     out->state.rip = load_le32(ram + at - 20);
-    out->vector = (uint8_t)vector;
     out->error = has_error ? load_le32(ram + at - 24) : 0;
-    out->cr2 = cpu->cr2;
-    store_fx(cpu, out->state.fx);
 }
 
 void emulated_run(const struct test_case *test, struct outcome *out)
 {
-    struct cpu *cpu = last = cpus[test->single ? 0 : 1];
+    current = (test->single ? 0u : 1u) + (test->mode & MODE_CODE64 ? LONG_MODE : 0u);
+    struct cpu *cpu = cpus[current];
     uint32_t at = (uint32_t)test->initial.rip;
 
-    ram = rams[cpu == cpus[1]];
+    ram = rams[current];
     put_code(cpu, at, test->code, test->code_size);
     for (unsigned k = 0; k < test->poke_count; k++) {
         memory_poke(&test->pokes[k], emulated_page);

@@ -31,10 +31,15 @@ const char *row_exemption(const struct opcode *row)
         { "xsave", "saves state that the interpreter does not have" },
         { "xrstor", "loads state that the interpreter does not have" },
         { "xsaveopt", "saves state that the interpreter does not have" },
+        { "sysret", "faults otherwise outside of level 0 on AMD processors" },
+        { "wrfsbase", "would take the process's own thread area away" },
+        { "wrgsbase", "changes what the process has in GS" },
+        { "rdfsbase", "tells about the process" },
+        { "rdgsbase", "tells about the process" },
+        { "rdpid", "tells which processor it is" },
+        { "rdpkru", "tells about the host's kernel" },
+        { "wrpkru", "depends on what the host's kernel allows" },
         { "xsavec", "saves state that the interpreter does not have" },
-        { "rdpid", "tells on which processor of the host it is" },
-        { "rdpkru", "depends on the host's kernel" },
-        { "wrpkru", "depends on the host's kernel" },
         { "sysexit", "does not exist on AMD processors in long mode" },
         { "int1", "raises #DB, which Linux reports without the state of a fault" },
         { "monitor", "depends on the host" },
@@ -70,6 +75,12 @@ uint64_t effective_address(const struct test_case *t)
     const uint64_t *gpr = t->initial.gpr;
     uint64_t ea = (uint64_t)(int64_t)(int32_t)d->displacement;
 
+    if (d->is_relative) {
+        ea += t->initial.rip + d->length;
+    }
+    if (!d->has_modrm && d->address_size == 2) {
+        ea = d->displacement; /* an absolute address of 64 bits */
+    }
     ea += d->base != REG_NIL ? gpr[d->base] : 0;
     ea += d->index != REG_NIL ? gpr[d->index] << d->scale : 0;
     return ea & decoded_mask(d);
@@ -93,18 +104,32 @@ void aim_operand(struct test_case *t, struct assembly *a, uint32_t linear)
 {
     struct decoded *d = &t->decoded;
     uint64_t want = linear - segment_base(t, d->segment);
-    unsigned wide = d->address_size == 0 ? 2 : 4;
+    unsigned wide = d->address_size == 0 ? 2 : d->address_size == 2 && !d->has_modrm ? 8 : 4;
     unsigned at = a->opcode_size, mod = d->modrm >> 6;
     bool is_offset = !d->has_modrm; /* moffs */
     bool has_wide = is_offset || mod == 2 || (mod == 0 && d->base == REG_NIL);
 
+    if (d->address_size == 2 && d->has_modrm) {
+        /* A displacement does not reach from anywhere to anywhere. */
+        bool moves_base = d->base != REG_NIL && d->base != d->index;
+        if (d->index != REG_NIL && !moves_base) {
+            t->initial.gpr[d->index] &= 0xfff;
+        }
+        if (moves_base) {
+            t->initial.gpr[d->base] += want - effective_address(t);
+            return;
+        }
+    }
     if (d->opcode->attributes & OP_XLAT) {
         set_address_register(t, REG_BX, want - (t->initial.gpr[REG_AX] & 0xff));
         return;
     }
     if (has_wide) {
         uint64_t rest = effective_address(t) - (uint64_t)(int64_t)(int32_t)d->displacement;
-        uint32_t displacement = (uint32_t)(want - rest);
+        if (wide == 8) {
+            rest = 0;
+        }
+        uint64_t displacement = want - rest;
         if (d->has_modrm) {
             at += d->address_size > 0 && (d->modrm & 7) == 4 ? 2 : 1;
         }
@@ -183,7 +208,12 @@ static void fill_operand(struct test_case *t, const struct generator *g, struct 
         }
         store_le16(bytes + offset_size, selector);
     } else if (row->attributes & OP_BRANCH) {
-        store_le32(bytes, t->exits[1]);
+        if (t->mode & MODE_CODE64) {
+            /* Which fault of CALL comes first, the stack's or the target's, varies. */
+            store_le64(bytes, rng_one_in(r, 8) && row->mnemonic[0] == 'j' ? rng_next(r) : t->exits[1]);
+        } else {
+            store_le32(bytes, t->exits[1]);
+        }
     } else if (takes_selector(row)) {
         store_le16(bytes, any_selector(r, g));
     }
@@ -198,7 +228,9 @@ static void fill_stack(struct test_case *t, const struct generator *g, struct rn
     unsigned size = t->decoded.operand_size == 1 ? 2 : 4;
 
     any_bytes(r, bytes, sizeof bytes);
-    if (row->attributes & OP_ENDS) {
+    if ((t->mode & MODE_CODE64) && (row->attributes & OP_BRANCH) && rng_below(r, 8)) {
+        store_le64(bytes, t->exits[1]);
+    } else if (row->attributes & OP_ENDS) {
         bool exact = rng_below(r, 8) != 0;
         if ((row->attributes & OP_BRANCH) || is_far(row)) {
             store_le32(bytes, t->exits[1]);
@@ -250,7 +282,7 @@ static void fill_fx(struct rng *r, uint8_t *fx)
     for (unsigned k = 0; k < 8; k++) {
         any_extended(r, fx + 32 + 16 * k);
     }
-    for (unsigned k = 0; k < 8; k++) {
+    for (unsigned k = 0; k < 16; k++) {
         any_bytes(r, fx + 160 + 16 * k, 16);
     }
 }
@@ -305,7 +337,7 @@ void choose_state(struct test_case *t, const struct generator *g, struct rng *r)
 bool is_fpu_row(const struct opcode *row)
 {
     static const char *const extensions[] = { "MMX", "SSE", "SSE2", "SSE3", "SSSE3", "SSE41", "SSE42", "AES", "PCLMUL", "FXSR",
-                                              "PCLMULQDQ", "AESNI", "SSE4_1", "SSE4_2", NULL };
+                                              "PCLMULQDQ", "AESNI", "SSE4_1", "SSE4_2", "SHA_NI", NULL };
 
     return (row->attributes & OP_X87) || !strcmp(row->mnemonic, "fwait") || is_one_of(row->since, extensions);
 }
@@ -379,18 +411,20 @@ static void aim_registers(struct test_case *t, const struct generator *g, struct
         }
     }
     if (row->mnemonic[0] == 'b' && row->mnemonic[1] == 't' && has_operand(row, KIND_G)) {
-        unsigned reg = d->modrm >> 3 & 7;
-        if (rng_below(r, 8)) {
+        unsigned reg = d->reg;
+        if (d->operand_size == 3) {
+            s->gpr[reg] = rng_below(r, 8) ? (uint64_t)rng_below(r, 4096) - 2048 : s->gpr[reg];
+        } else if (rng_below(r, 8)) {
             s->gpr[reg] = (s->gpr[reg] & (d->operand_size == 1 ? 0xffff0000 : 0)) |
                           ((rng_below(r, 4096) - 2048) & (d->operand_size == 1 ? 0xffffu : 0xffffffffu));
         }
     }
     if (takes_selector(row)) {
-        unsigned reg = d->modrm & 7;
+        unsigned reg = d->rm;
         s->gpr[reg] = (s->gpr[reg] & ~UINT64_C(0xffff)) | any_selector(r, g);
     }
     if ((row->attributes & OP_BRANCH) && has_operand(row, KIND_E) && !d->is_memory) {
-        s->gpr[d->modrm & 7] = t->exits[1];
+        s->gpr[d->rm] = (t->mode & MODE_CODE64) && row->mnemonic[0] == 'j' && rng_one_in(r, 8) ? rng_next(r) : t->exits[1];
     }
     if (d->is_memory) { /* LEA's goes anywhere */
         uint32_t linear = data_address(r, is_short || rng_one_in(r, 6));
@@ -493,6 +527,9 @@ bool convert(struct test_case *t, struct assembly *a)
     unsigned body = d->length - a->prefix_count;
     bool to64 = (t->native_mode & MODE_CODE64) != 0;
 
+    if (!(t->mode & MODE_CODE32) && !strcmp(t->row->mnemonic, "movbe")) {
+        return false; /* 66h is part of one row and not of the other */
+    }
     if (to64 && (!has_64bit_counterpart(t) || (d->has_override && d->segment == SEG_CS) || count_overrides(a) > 1)) {
         return false;
     }
@@ -502,7 +539,11 @@ bool convert(struct test_case *t, struct assembly *a)
     if (names_cs(t)) {
         return false;
     }
-    if (t->row->prefix != PREFIX_66 && t->row->prefix != PREFIX_NONE) {
+    if (t->row->map >= MAP_V38) {
+        a->body[1] |= 0xe0; /* no other registers than there are in 32-bit code */
+        a->body[2] = (uint8_t)((a->body[2] & 0x7f) | 0x40);
+    }
+    if (t->row->prefix != PREFIX_66 && t->row->prefix != PREFIX_NONE && t->row->map < MAP_V38) {
         want_prefix(a, 0x66, d->operand_size == 1);
     }
     want_prefix(a, 0x67, uses_addresses(d) && (to64 || d->address_size == 0));
@@ -562,7 +603,12 @@ static bool make_case(const struct generator *g, const struct opcode *row, struc
     memset(t, 0, sizeof *t);
     t->row = row;
     t->mode = MODE_PROTECTED | MODE_CODE32;
-    if (rng_one_in(r, 4)) {
+    if (g->code64) {
+        t->mode = MODE_PROTECTED | MODE_CODE64;
+        if (is_far(row)) {
+            return false; /* where to? */
+        }
+    } else if (rng_one_in(r, 4)) {
         t->mode = MODE_PROTECTED;
     }
     t->native_mode = native_mode(g, t->mode);
@@ -570,6 +616,12 @@ static bool make_case(const struct generator *g, const struct opcode *row, struc
     t->lands_in_code32 = is_far(row);
     choose_prefixes(&a, row, r);
     choose_body(&a, row, r);
+    if (g->code64 && (row->attributes & OP_BRANCH)) {
+        want_prefix(&a, 0x66, false); /* does nothing on Intel processors, cuts RIP to 16 bits on AMD's (AMD64 APM vol. 3, 1.2.2) */
+    }
+    if (g->code64 && row->map < MAP_V38 && rng_below(r, 4)) {
+        a.prefixes[a.prefix_count++] = (uint8_t)(0x40 | (rng_below(r, 16) | (rng_one_in(r, 3) ? 8u : 0u)));
+    }
     unsigned size = join(&a, bytes);
     enum decode_result result = decode(g->decoder, bytes, size, t->mode, &t->decoded);
     if (t->decoded.opcode != row || (result != DECODED && result != DECODE_UNDEFINED)) {
@@ -578,13 +630,22 @@ static bool make_case(const struct generator *g, const struct opcode *row, struc
     if (result == DECODE_UNDEFINED && !rng_one_in(r, 8)) {
         return false;
     }
+    if (g->code64 && (t->decoded.rex & REX_W) && loads_segment(row) && has_operand(row, KIND_G)) {
+        return false; /* LSS, LFS, LGS with REX.W: AMD processors take 32 bits of offset all the same */
+    }
+    if (t->decoded.operand_size == 1 && !strcmp(row->mnemonic, "movsxd")) {
+        return false; /* reads 16 bits by the SDM, 32 on AMD processors */
+    }
+    if (g->code64 && t->decoded.has_lock && has_operand(row, KIND_R)) {
+        return false; /* LOCK MOV CR0 is CR8 on AMD processors */
+    }
     bool needs_low_code = (row->attributes & (OP_BRANCH | OP_ENDS)) && t->decoded.operand_size == 1 && rng_below(r, 4);
     place_code(t, r, needs_low_code || !(t->mode & (MODE_CODE32 | MODE_CODE64)) || rng_one_in(r, 8));
     choose_state(t, g, r);
     if (t->decoded.has_override && t->decoded.segment >= SEG_FS && rng_below(r, 4)) {
         t->initial.selector[t->decoded.segment] = SELECTOR_DATA;
     }
-    if (to_flat(t)) {
+    if (to_flat(t) || g->code64) {
         flatten_segments(t);
     }
     t->restores_fs = t->initial.selector[SEG_FS] || t->initial.selector[SEG_GS] || loads_segment(row);
@@ -596,6 +657,9 @@ static bool make_case(const struct generator *g, const struct opcode *row, struc
     }
     if (t->decoded.is_memory && overlaps_code(t)) {
         return false;
+    }
+    if (t->decoded.is_memory && !strcmp(row->since, "SHA_NI") && (effective_address(t) & 15)) {
+        return false; /* #GP by SDM vol. 2, 2.4 (type 4), none on AMD Zen */
     }
     if (to_flat(t) && t->decoded.is_memory && (uint32_t)effective_address(t) > 0xfffffe00) {
         return false; /* would go beyond 4 GiB there */

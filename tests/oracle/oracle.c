@@ -1,9 +1,10 @@
 /* oracle.c - compares the interpreter with the host's own processor, case by case, row by row of the instruction table.
  *
- *   oracle [--cases N] [--seed S] [--row MNEMONIC] [--print] [--rest]
+ *   oracle [--cases N] [--seed S] [--row MNEMONIC] [--print] [--rest] [--code64]
  *   oracle --undefined
  *
  * --print shows every case as a row. The mnemonic "sequence" stands for cases of several instructions.
+ * --code64 makes 64-bit code instead of 16- and 32-bit code.
  * --rest leaves out what a host with 64-bit code alone can run.
  *
  * Cases run in a child process, so that one which takes the child down costs only itself. Every case depends only on the
@@ -41,6 +42,7 @@ struct options {
     bool prints;
     bool rest;
     bool asks_undefined;
+    bool code64;
 };
 
 static struct progress *progress;
@@ -220,7 +222,7 @@ static void run_rows(const struct options *o, const struct generator *g)
         }
         begin_row();
     }
-    if (!o->rest) {
+    if (!o->rest && !o->code64) {
         run_sequences(o, g);
     }
     progress->is_done = true;
@@ -240,7 +242,7 @@ static bool run_child(const struct options *o)
     fflush(stdout);
     pid_t child = fork();
     if (child == 0) {
-        struct generator g = { .decoder = decoder_create(NULL) };
+        struct generator g = { .decoder = decoder_create(NULL), .code64 = o->code64 };
         const char *why = native_open();
         if (why || !g.decoder || !emulated_open()) {
             printf("oracle: skipped: %s\n", why ? why : "out of memory");
@@ -266,7 +268,7 @@ static bool run_child(const struct options *o)
         exit(STATUS_SKIPPED);
     }
     if (!progress->is_done) {
-        struct generator g = { .decoder = decoder_create(NULL) };
+        struct generator g = { .decoder = decoder_create(NULL), .code64 = o->code64 };
         struct test_case test;
         struct outcome none = { 0 };
         g.host = progress->host;
@@ -288,6 +290,10 @@ static void parse_options(struct options *o, int argc, char **argv)
             o->prints = true;
             continue;
         }
+        if (!strcmp(argv[k], "--code64")) {
+            o->code64 = true;
+            continue;
+        }
         if (!strcmp(argv[k], "--rest")) {
             o->rest = true;
             continue;
@@ -304,7 +310,7 @@ static void parse_options(struct options *o, int argc, char **argv)
             o->row = value;
         } else {
             fprintf(stderr, "oracle: unknown option or missing value '%s'\n"
-                            "usage: oracle [--cases N] [--seed S] [--row MNEMONIC] [--print] [--rest]\n", argv[k]);
+                            "usage: oracle [--cases N] [--seed S] [--row MNEMONIC] [--print] [--rest] [--code64]\n", argv[k]);
             exit(2);
         }
         k++;

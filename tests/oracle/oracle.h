@@ -138,6 +138,7 @@ struct host_modes {
 struct generator {
     struct decoder *decoder;
     struct host_modes host;
+    bool code64; /* make 64-bit code */
 };
 bool generate(const struct generator *g, const struct opcode *row, uint64_t seed, struct test_case *out);
 /* Whether 64-bit code could stand for the case. */

@@ -109,7 +109,8 @@ static void count_next(const struct tick86 *machine)
     uint64_t linear = cpu->rip + cpu->seg[SEG_CS].base;
     bool is_long = (cpu->efer & EFER_LMA) != 0;
     bool is_protected = (cpu->cr0 & CR0_PE) && !(cpu->eflags & FLAG_VM);
-    unsigned mode = (is_protected ? (unsigned)MODE_PROTECTED : 0u) | (cpu->seg[SEG_CS].attributes & ATTR_DB ? (unsigned)MODE_CODE32 : 0u);
+    unsigned mode = (is_protected ? (unsigned)MODE_PROTECTED : 0u) | (cpu->seg[SEG_CS].attributes & ATTR_DB ? (unsigned)MODE_CODE32 : 0u) |
+                    (is_long && (cpu->seg[SEG_CS].attributes & ATTR_L) ? (unsigned)MODE_CODE64 : 0u);
     uint8_t bytes[INSTRUCTION_MAX];
     unsigned size = 0;
 

@@ -1415,10 +1415,10 @@ START_TEST(cpuid_leaves)
     cpuid(1);
     EQ(cpu->gpr[REG_AX] >> 8, 6);
     EQ(cpu->gpr[REG_DX], 0x078bbbff);
-    EQ(cpu->gpr[REG_CX], 0x47ba220b); /* OSXSAVE follows CR4 */
+    EQ(cpu->gpr[REG_CX], 0x47fa220b); /* OSXSAVE follows CR4 */
     ck_assert(control_write_cr4(cpu, CR4_OSXSAVE));
     cpuid(1);
-    EQ(cpu->gpr[REG_CX], 0x4fba220b);
+    EQ(cpu->gpr[REG_CX], 0x4ffa220b);
     EQ(cpu->gpr[REG_BX], 0x0800);
     ck_assert(control_write_cr4(cpu, 0));
     cpuid(0xd);
