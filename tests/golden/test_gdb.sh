@@ -28,8 +28,7 @@ with_gdb() {
     wait $pid 2>/dev/null || true
 }
 
-kernel=(-kernel $installer/linux -initrd $installer/initrd.gz -m 256 -append "console=ttyS0,115200 nokaslr" -smp 1)
-"$tick86" -smp 1 -version >/dev/null 2>&1 || unset 'kernel[-1]' 'kernel[-1]'
+kernel=(-kernel $installer/linux -initrd $installer/initrd.gz -m 256 -append "console=ttyS0,115200 nokaslr" -cpu pentium3)
 
 # ---- from reset to start_kernel, and back ----
 cat >"$scratch/boot.gdb" <<G
@@ -97,7 +96,7 @@ monitor catch irq any
 continue
 monitor delete
 p/x \$cs
-monitor catch port 0x20 w
+monitor catch cr 3
 continue
 monitor delete
 detach
@@ -118,7 +117,7 @@ wants "disassembly with names" '<start_kernel>:.*call.*<__fentry__>' "$scratch/b
 wants "monitor backtrace" '^#0 .* start_kernel' "$scratch/boot"
 wants "breakpoint in the kernel" '^Breakpoint [0-9]+, 0x[0-9a-f]+ in vprintk \(\)' "$scratch/boot"
 wants "interrupt" 'breakpoint [0-9]+: interrupt 0x' "$scratch/boot"
-wants "end of interrupt" 'breakpoint [0-9]+: port 0x20 written' "$scratch/boot"
+wants "CR3 write" 'breakpoint [0-9]+: CR 0x3, value' "$scratch/boot"
 wants "detach" 'detached' "$scratch/boot"
 # Where 100 steps lead, back, and again: the first and third pc of four are equal, the second and fourth too.
 mapfile -t pcs < <(sed -n '/^steps:/,/^iret:/p' "$scratch/boot" | grep -oE '^\$[0-9]+ = \(void \(\*\)\(\)\) 0x[0-9a-f]+' | awk '{ print $NF }')
@@ -143,6 +142,42 @@ wants "guest went on" 'Linux version' "$scratch/serial"
 wants "attached again" '^\$1 = 0x1$' "$scratch/leave"
 wants "killed" '\[Inferior 1 \(.*\) killed\]' "$scratch/leave"
 
+# ---- long mode: the description announced at the reset vector serves all modes; threads are processors ----
+amd64=/usr/lib/debian-installer/images/12/amd64/text/debian-installer/amd64
+if [ -r $amd64/linux ]; then
+    cat >"$scratch/long.gdb" <<G
+p/x \$pc
+hbreak *0x1000000
+continue
+monitor symbols kernel
+monitor symbols write $scratch/kernel64.elf
+symbol-file $scratch/kernel64.elf
+delete
+break start_kernel
+continue
+p/x \$efer & 0x400
+info threads
+stepi
+x/i \$pc
+monitor gdb arch i8086
+unset tdesc filename
+show architecture
+monitor gdb arch auto
+unset tdesc filename
+show architecture
+detach
+G
+    with_gdb "$scratch/long" gdb "$scratch/long.gdb" -kernel $amd64/linux -m 256 -smp 2 -append "console=ttyS0,115200 nokaslr"
+    wants "reset with a 64-bit description" '^\$1 = 0xfffffff0$' "$scratch/long"
+    wants "64-bit start_kernel" 'Breakpoint [0-9]+, 0xffffffff8[0-9a-f]+ in start_kernel' "$scratch/long"
+    wants "long mode" '^\$2 = 0x400$' "$scratch/long"
+    wants "two processors" '^  2 +Thread 2 \(CPU#1 \[halted\]' "$scratch/long"
+    wants "another description" 'currently "i8086"' "$scratch/long"
+    wants "and back" 'currently "i386:x86-64"' "$scratch/long"
+else
+    echo "note: without debian-installer-12-netboot-amd64 long mode is not debugged"
+fi
+
 # ---- GRUB's first stage from a CD, with gdb-multiarch where there is one ----
 if command -v grub-mkrescue >/dev/null && command -v xorriso >/dev/null && command -v mformat >/dev/null; then
     multiarch=$(command -v gdb-multiarch || command -v gdb)
@@ -162,7 +197,7 @@ monitor x/2i pc
 monitor info gdt
 monitor find 0x7c00 0x200 0x55 0xaa
 G
-    with_gdb "$scratch/grub" "$multiarch" "$scratch/grub.gdb" -cdrom "$scratch/grub.iso" -m 64
+    with_gdb "$scratch/grub" "$multiarch" "$scratch/grub.gdb" -cdrom "$scratch/grub.iso" -m 64 -cpu pentium3
     wants "GRUB's boot sector" '^Breakpoint 1, 0x00007c00' "$scratch/grub"
     wants "GRUB's switch" 'breakpoint [0-9]+: mode' "$scratch/grub"
     wants "protected mode" '^0x1 1' "$scratch/grub"
