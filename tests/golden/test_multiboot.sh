@@ -37,11 +37,11 @@ cat >expected <<'END'
 flags 0000024D
 loader tick86
 line kernel-elf root=none quiet
-upper 00007BFC
+upper 00007BF8
 modules 00000002
 module first content
 module second content
-ram 01F9EC00
+ram 01F9DC00
 MULTIBOOT-OK
 END
 expect kernel-elf
@@ -51,9 +51,9 @@ cat >expected <<'END'
 flags 00000245
 loader tick86
 line kernel-flat 
-upper 00007BFC
+upper 00007BF8
 modules 00000000
-ram 01F9EC00
+ram 01F9DC00
 MULTIBOOT-OK
 END
 expect kernel-flat
