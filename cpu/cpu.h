@@ -1,9 +1,8 @@
 /* cpu.h - the processor: its state, and what machine/ and the chapters of cpu/ see of it.
  *
- * Intel 64 and IA-32 Architectures Software Developer's Manual (SDM), December 2023. Implemented: the i686 integer and
- * x87 instruction sets, MMX and SSE to SSE4.2 in real mode, virtual-8086 mode and 16/32-bit protected mode, with paging (4 KiB, 4 MiB, PAE).
- * The register file, decoder and block cache are laid out
- * for 64 bits. */
+ * Intel 64 and IA-32 Architectures Software Developer's Manual (SDM), December 2023. Implemented: the integer and x87
+ * instruction sets, MMX, SSE to SSE4.2, AES, SHA and BMI, in real, virtual-8086, protected, long and system management mode,
+ * with every form of paging. Not implemented: AVX, AVX2, FMA, F16C; PCID tags no translations. */
 #ifndef CPU_CPU_H
 #define CPU_CPU_H
 

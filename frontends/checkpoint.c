@@ -166,35 +166,12 @@ bool checkpointer_poll(struct checkpointer *checkpointer, uint64_t wall_ns, stru
     return save(checkpointer, err);
 }
 
-struct commit {
-    struct block_backend *image;
-};
-
-static bool commit_pages(void *context, uint64_t first, uint32_t count, const uint8_t *bytes)
-{
-    struct commit *commit = context;
-    static const uint8_t zeros[SNAPSHOT_PAGE];
-    const uint32_t per_page = SNAPSHOT_PAGE / SECTOR_SIZE;
-
-    for (uint32_t n = 0; n < count; n++) {
-        uint64_t sector = (first + n) * per_page;
-        uint64_t left = sector < commit->image->sectors ? commit->image->sectors - sector : 0;
-        uint32_t sectors = left < per_page ? (uint32_t)left : per_page;
-        if (sectors != 0 && !commit->image->write(commit->image->context, sector, sectors,
-                                                  bytes != NULL ? bytes + (size_t)n * SNAPSHOT_PAGE : zeros)) {
-            return false;
-        }
-    }
-    return true;
-}
-
 /* What the snapshot has of drive `n` goes to the image. */
 static bool commit_drive(struct checkpointer *checkpointer, const struct snapshot *snapshot, unsigned n, struct error *err)
 {
     struct session *session = checkpointer->session;
     struct block_backend *drive = drive_of(session, n);
     char pages[16], path[SNAPSHOT_PATH_MAX];
-    struct commit commit;
 
     snprintf(pages, sizeof pages, "disk %u", n);
     if (drive == NULL || !block_has_overlay(drive) || snapshot_pages_size(snapshot, pages) == 0) {
@@ -208,15 +185,15 @@ static bool commit_drive(struct checkpointer *checkpointer, const struct snapsho
     } else {
         session->floppies[n - TICK86_DISKS] = NULL;
     }
-    commit.image = block_open(path, &options, err);
-    if (commit.image == NULL) {
+    struct block_backend *image = block_open(path, &options, err);
+    if (image == NULL) {
         return false;
     }
-    bool is_good = commit.image->is_readonly
+    bool is_good = image->is_readonly
                        ? error_set(err, "cannot write what the guest wrote to '%.200s': it is write-protected", path)
-                       : snapshot_visit_pages(snapshot, pages, commit_pages, &commit, err);
-    is_good = is_good && (commit.image->flush == NULL || commit.image->flush(commit.image->context));
-    return block_close(commit.image) && is_good;
+                       : snapshot_visit_pages(snapshot, pages, vmstate_put_pages, image, err);
+    is_good = is_good && (image->flush == NULL || image->flush(image->context));
+    return block_close(image) && is_good;
 }
 
 static bool commit_all(struct checkpointer *checkpointer, struct error *err)

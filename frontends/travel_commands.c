@@ -1,5 +1,6 @@
 /* travel_commands.c - the monitor's commands for time travel. */
 #define _DEFAULT_SOURCE
+#include "frontends/break_search.h"
 #include "frontends/travel_internal.h"
 
 #include "machine/tick86_debug.h"
@@ -321,41 +322,12 @@ static void run_reverse_stepi(const struct talk *talk, int count, char **words)
     arrive(talk);
 }
 
-struct search {
-    struct tick86_debug_event event; /* of the last hit */
-    uint64_t told_icount;            /* where it was; UINT64_MAX: none */
-};
-
-/* Runs up to the count, or to the next breakpoint. */
-static bool run_to_break(void *context, struct tick86 *machine, uint64_t until_icount)
-{
-    struct search *search = context;
-
-    while (tick86_icount(machine) < until_icount) {
-        uint64_t icount = tick86_icount(machine), now = tick86_now_ns(machine);
-        if (icount == search->told_icount) {
-            tick86_debug_resume(machine);
-        }
-        search->told_icount = UINT64_MAX;
-        enum tick86_stop stop = tick86_run(machine, UINT64_MAX, until_icount - icount);
-        if (stop == STOP_DEBUG) {
-            search->event = *tick86_debug_event(machine);
-            search->told_icount = tick86_icount(machine);
-            return true;
-        }
-        if (stop == STOP_MISSED || (tick86_icount(machine) == icount && tick86_now_ns(machine) == now)) {
-            return false;
-        }
-    }
-    return false;
-}
-
 /* Backwards to the last hit of a breakpoint that is there for this search alone. */
 static bool search_back(const struct talk *talk, const struct tick86_breakpoint *point, bool includes_here,
                         struct tick86_debug_event *event)
 {
     struct tick86 *machine = talk->travel->session->machine;
-    struct search search = { .told_icount = UINT64_MAX };
+    struct break_search search = { .told_icount = UINT64_MAX };
     struct error err = { "", "" };
     int id = point != NULL ? tick86_break_add(machine, point, &err) : 0;
     bool is_hit = false;
@@ -364,8 +336,8 @@ static bool search_back(const struct talk *talk, const struct tick86_breakpoint 
         print_error(talk, &err);
         return false;
     }
-    bool is_good = includes_here ? tick86_travel_last_hit(machine, run_to_break, &search, &is_hit, &err)
-                                 : tick86_travel_reverse_to(machine, run_to_break, &search, &is_hit, &err);
+    bool is_good = includes_here ? tick86_travel_last_hit(machine, break_search_run, &search, &is_hit, &err)
+                                 : tick86_travel_reverse_to(machine, break_search_run, &search, &is_hit, &err);
     if (id != 0) {
         tick86_break_remove(machine, id);
     }

@@ -289,22 +289,18 @@ static bool put_disks(struct snapshot_writer *writer, struct session *session, c
     return true;
 }
 
-struct overlay_reader {
-    struct block_backend *drive;
-};
-
-static bool take_cluster(void *context, uint64_t first, uint32_t count, const uint8_t *bytes)
+bool vmstate_put_pages(void *context, uint64_t first, uint32_t count, const uint8_t *bytes)
 {
-    struct overlay_reader *to = context;
+    struct block_backend *drive = context;
     static const uint8_t zeros[SNAPSHOT_PAGE];
     const uint32_t per_page = SNAPSHOT_PAGE / SECTOR_SIZE;
 
     for (uint32_t n = 0; n < count; n++) {
         uint64_t sector = (first + n) * per_page;
-        uint64_t left = sector < to->drive->sectors ? to->drive->sectors - sector : 0;
+        uint64_t left = sector < drive->sectors ? drive->sectors - sector : 0;
         uint32_t sectors = left < per_page ? (uint32_t)left : per_page;
-        if (sectors != 0 && !to->drive->write(to->drive->context, sector, sectors,
-                                              bytes != NULL ? bytes + (size_t)n * SNAPSHOT_PAGE : zeros)) {
+        if (sectors != 0 && !drive->write(drive->context, sector, sectors,
+                                          bytes != NULL ? bytes + (size_t)n * SNAPSHOT_PAGE : zeros)) {
             return false;
         }
     }
@@ -328,14 +324,13 @@ static bool take_disk(struct session *session, const struct snapshot *snapshot, 
         return error_hint(err, "put the same images into the same drives");
     }
     if (kind == DISK_OVERLAY) {
-        struct overlay_reader to = { drive };
         if (!block_has_overlay(drive)) {
             error_set(err, "the snapshot was made with -snapshot: drive %u must not be written", n);
             return error_hint(err, "add -snapshot");
         }
         snprintf(pages, sizeof pages, "disk %u", n);
         return (block_empty_overlay(drive) || error_set(err, "cannot empty the overlay of drive %u", n)) &&
-               snapshot_visit_pages(snapshot, pages, take_cluster, &to, err);
+               snapshot_visit_pages(snapshot, pages, vmstate_put_pages, drive, err);
     }
     if (kind == DISK_INTERNAL) {
         if (block_has_overlay(drive)) {

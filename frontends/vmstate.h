@@ -34,6 +34,9 @@ bool vmstate_origin(const struct snapshot *snapshot, struct vm_origin *origin);
 /* Lists the internal disk snapshot that belongs to it, if any, for delvm. */
 bool vmstate_delete(struct session *session, const char *path, struct error *err);
 
+/* For snapshot_visit_pages: writes a drive's pages to `context`, a struct block_backend. */
+bool vmstate_put_pages(void *context, uint64_t first, uint32_t count, const uint8_t *bytes);
+
 struct vmstate_info {
     char name[64];
     uint64_t icount, now_ns, date_s, ram_bytes, file_bytes;
